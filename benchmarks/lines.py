@@ -1,0 +1,59 @@
+"""The lines benchmark of Berthelot et al. 2018: trains the official network, prints both scores against images seen. Resumable.
+
+    python benchmarks/lines.py [--preset acai-lines-cpu] [--steps 16000] [--threads 1] [--out runs/lines] [--record lines.csv]
+
+The scores follow the paper's protocol (512 test lines, 256 interpolations of 16 frames) and are appended to --record.
+A decaying learning rate falls over --steps. The same command goes on where it stopped; with more --steps, at the rate's floor.
+"""
+import argparse
+import csv
+import dataclasses
+from pathlib import Path
+
+import torch
+
+from nonvae.cli import find_preset
+from nonvae.core import NonvaeError
+from nonvae.datasets import load_data
+from nonvae.evaluation import lines_benchmark
+from nonvae.training import Method, Trainer
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+    parser.add_argument('--preset', default='acai-lines-cpu')
+    parser.add_argument('--steps', type=int, default=None, help="default: the preset's")
+    parser.add_argument('--threads', type=int, default=1)
+    parser.add_argument('--seed', type=int, default=0)
+    parser.add_argument('--lr', type=float, default=None, help="default: the preset's")
+    parser.add_argument('--every', type=int, default=1000, help='steps between two scores')
+    parser.add_argument('--out', default='runs/lines')
+    parser.add_argument('--record', default=None, help='a CSV file to append the scores to')
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    kind, config = find_preset(arguments.preset)
+    steps = arguments.steps or config.training.steps
+    decay = steps if config.training.lr_decay_steps else 0
+    if (Path(arguments.out)/'model.safetensors').exists(): decay = Method.load(arguments.out).config.training.lr_decay_steps
+    training = dataclasses.replace(config.training, steps=steps, lr_decay_steps=decay, seed=arguments.seed, lr=arguments.lr or config.training.lr)
+    trainer = Trainer(kind(dataclasses.replace(config, training=training)), load_data('lines')[0], out=arguments.out)
+    print(f'{arguments.preset}, seed {training.seed}, rate {training.lr:g}, {arguments.threads} thread(s), from step {trainer.steps_done} to {steps}')
+    while trainer.steps_done < steps and not trainer.interrupted:
+        trainer.fit(until=min(trainer.steps_done + arguments.every, steps), progress=False)
+        score = lines_benchmark(trainer.method)
+        row = {'preset': arguments.preset, 'seed': training.seed, 'lr': training.lr, 'threads': arguments.threads,
+               'images': trainer.steps_done * training.batch_size, 'seconds': round(trainer.seconds),
+               'distance': f'{score.distance:.6f}', 'smoothness': f'{score.smoothness:.4f}', 'undefined': score.undefined}
+        print(f'{row["images"]:9,d} images {trainer.seconds:6.0f} s   distance {1e3 * score.distance:6.3f}e-3   smoothness {score.smoothness:.3f}   '
+              f'undefined {score.undefined}', flush=True)
+        if arguments.record:
+            new = not Path(arguments.record).exists()
+            with open(arguments.record, 'a', encoding='utf-8', newline='') as file:
+                table = csv.DictWriter(file, row.keys(), lineterminator='\n')
+                if new: table.writeheader()
+                table.writerow(row)
+
+
+if __name__ == '__main__':
+    try: main()
+    except NonvaeError as error: raise SystemExit(f'lines.py: {error}')
