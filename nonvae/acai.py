@@ -22,7 +22,8 @@ class ACAIConfig(Config):
     gamma: float = 0.2          # how much of the real image is in what the critic shall call unmixed
 
     def __post_init__(self):
-        if self.lambda_ < 0: raise NonvaeError(f'lambda_ must not be negative, but it is {self.lambda_}.')
+        super().__post_init__()
+        if not 0 <= self.lambda_ < float('inf'): raise NonvaeError(f'lambda_ must be a number, 0 or greater, but it is {self.lambda_}.')
         if not 0 <= self.gamma <= 1: raise NonvaeError(f'gamma must be from 0 to 1, but it is {self.gamma}.')
 
 class ACAI(Method):
@@ -35,14 +36,14 @@ class ACAI(Method):
 
     def build(self, config):
         self.encoder, self.decoder, self.critic = Encoder(config.network), Decoder(config.network), Critic(config.network)
-        self.weights = {'regulariser': config.lambda_}
+        self.term_weights = {'regulariser': config.lambda_}
 
     def players(self):
         "Encoder and decoder play together, the critic against them."
         return {'autoencoder': [*self.encoder.parameters(), *self.decoder.parameters()], 'critic': list(self.critic.parameters())}
 
     def decode_both(self, z, z_mix):
-        "Both decoded, in one call; with batch norm in two, for mixtures must not lend their statistics to the codes of real images."
+        "Both decoded, in one call; with batch norm in two, for a mixture must not change how a real code of its batch is normalised."
         if self.config.network.batch_norm: return self.decode(z).float(), self.decode(z_mix).float()
         return self.decode(torch.cat([z, z_mix])).float().chunk(2)
 

@@ -21,8 +21,9 @@ class AutoencoderConfig(Config):
     input_noise: float = 0.0        # standard deviation of the noise on the encoder's input in training (1.0 in the ACAI paper's baseline)
 
     def __post_init__(self):
+        super().__post_init__()
         if not 0 <= self.latent_dropout < 1: raise NonvaeError(f'latent_dropout must be from 0 up to, not including, 1, but it is {self.latent_dropout}.')
-        if self.input_noise < 0: raise NonvaeError(f'input_noise must not be negative, but it is {self.input_noise}.')
+        if not 0 <= self.input_noise < float('inf'): raise NonvaeError(f'input_noise must be a number, 0 or greater, but it is {self.input_noise}.')
 
 def _presets(prefix, **noise):
     return {f'{prefix}-{name}': AutoencoderConfig(data, training=training, network=network, **noise)
@@ -31,7 +32,7 @@ def _presets(prefix, **noise):
 class Autoencoder(Method):
     """Minimises mean (x - D(E(x)))^2, with dropout on the code or noise on the input if its configuration says so.
 
-    The baselines of Berthelot et al. 2018, section 4: presets plain-..., dropout-..., denoising-..."""
+    Three of the baselines of Berthelot et al. 2018: presets plain-..., dropout-..., denoising-..."""
     name, Config = 'plain', AutoencoderConfig
     presets = _presets('plain') | _presets('dropout', latent_dropout=.5) | _presets('denoising', input_noise=1.)
 

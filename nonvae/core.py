@@ -39,6 +39,7 @@ def tile(images, columns=None, gap=1, fill=255):
 
     `columns` is the number of images in a row (default: about a square); `gap` the pixels between them, of colour `fill`."""
     n, c, h, w = images.shape
+    if n == 0: raise NonvaeError('There is no image to show.')
     if c not in (1, 3): raise NonvaeError(f'A picture has 1 or 3 channels, but these images have {c}.')
     columns = columns or math.ceil(math.sqrt(n))
     rows = math.ceil(n / columns)
@@ -54,7 +55,8 @@ def show(images, columns=None, title=None, row_labels=None, zoom=2., gap=1):
 
     `row_labels` names the rows from top to bottom. Returns the matplotlib axes."""
     canvas = tile(images, columns, gap)
-    figure, axes = plt.subplots(figsize=(canvas.shape[1] * zoom / 100, canvas.shape[0] * zoom / 100), dpi=100)
+    figure = plt.figure(figsize=(canvas.shape[1] * zoom / 100, canvas.shape[0] * zoom / 100), dpi=100)
+    axes = figure.add_axes([0, 0, 1, 1])                    # no margins: an image pixel is exactly `zoom` pixels wide
     axes.imshow(canvas, interpolation='nearest')
     axes.set_xticks([]); axes.set_yticks([]); axes.spines[:].set_visible(False)
     if title: axes.set_title(title, fontsize=10, loc='left')
@@ -72,18 +74,21 @@ def save_image(path, images, columns=None, zoom=2, gap=1):
 
 def picture_format(path):
     "Pillow's name for the format that the ending of `path` stands for; an unknown ending is an error."
+    formats = {'.png': 'PNG', '.jpg': 'JPEG', '.jpeg': 'JPEG', '.gif': 'GIF', '.webp': 'WEBP'}
     ending = Path(path).suffix.lower()
-    Image.init()
-    if ending not in Image.EXTENSION: raise NonvaeError(f'{path} does not end in a picture format: use .png, .jpg or .gif.')
-    return Image.EXTENSION[ending]
+    if ending not in formats: raise NonvaeError(f'{path} does not end in a picture format: use {", ".join(formats)}.')
+    return formats[ending]
 
 # %% ../nbs/00_core.ipynb #00-core-016
 def pick_device(name='auto'):
-    "The torch device to compute on. `auto` takes the first that is there of CUDA, Apple's MPS, CPU."
+    """The torch device to compute on. `auto` takes the first that is there of CUDA, Apple's MPS, CPU.
+
+    Under torchrun each process takes the GPU of its own number."""
     if name == 'auto':
         name = 'cuda' if torch.cuda.is_available() else 'mps' if torch.backends.mps.is_available() else 'cpu'
     try: device = torch.device(name)
     except RuntimeError: raise NonvaeError(f"There is no device called '{name}': use auto, cpu, cuda, cuda:1 or mps.") from None
+    if device.type == 'cuda' and device.index is None and 'LOCAL_RANK' in os.environ: device = torch.device('cuda', int(os.environ['LOCAL_RANK']))
     present = {'cpu': True, 'cuda': torch.cuda.is_available(), 'mps': torch.backends.mps.is_available()}
     if not present.get(device.type, False): raise NonvaeError(f"This machine has no usable '{name}' device: use --training.device auto.")
     if device.type == 'cuda' and (device.index or 0) >= torch.cuda.device_count():
@@ -121,8 +126,11 @@ def step_seed(seed, step):
 @contextmanager
 def seeded(seed, step=0, device=torch.device('cpu')):
     "Within the block torch's random numbers are those of (seed, step); afterwards the outer random state is as it was."
+    number = step_seed(seed, step)
     with torch.random.fork_rng(devices=[device] if device.type == 'cuda' else []):
-        torch.manual_seed(step_seed(seed, step))
+        torch.default_generator.manual_seed(number)            # and not torch.manual_seed, which would reseed every GPU of the machine
+        if device.type == 'cuda': torch.cuda.manual_seed(number)
+        if device.type == 'mps': torch.mps.manual_seed(number)
         yield
 
 # %% ../nbs/00_core.ipynb #00-core-025
@@ -149,14 +157,14 @@ def frozen(module):
     state |= {name: b.clone() for name, b in module.named_buffers()}
     return lambda *inputs: torch.func.functional_call(module, state, inputs)
 
-# %% ../nbs/00_core.ipynb #00-core-035
+# %% ../nbs/00_core.ipynb #00-core-036
 @contextmanager
 def atomic_write(path):
     """Yields a temporary path to write to; renamed to `path` only when the block ends well and the bytes are on the disk.
 
     An OSError (disk full, folder not writable) becomes a NonvaeError, and whatever stood at `path` stays as it was."""
     path = Path(path)
-    temporary = path.with_name(f'.{path.name}.partial')
+    temporary = path.with_name(f'.{path.name}.{os.getpid()}.partial')
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary

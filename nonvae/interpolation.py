@@ -49,16 +49,17 @@ def interpolate(model, a, b, frames=11, mix=lerp):
     """Decoded frames (n, frames, C, H, W) on the way from images `a` to images `b`, both (n, C, H, W) in [-1, 1].
 
     The first and last frame are the reconstructions of a and b. `mix` is lerp or slerp."""
-    if frames < 2: raise NonvaeError(f'An interpolation has at least 2 frames, but {frames} were asked for.')
+    if not 2 <= frames <= 1000: raise NonvaeError(f'An interpolation has 2 to 1000 frames, but {frames} were asked for.')
     if a.shape != b.shape: raise NonvaeError(f'Both ends must have the same shape, but they have {tuple(a.shape)} and {tuple(b.shape)}.')
+    if len(a) == 0: raise NonvaeError('There is no pair of images to interpolate between: at least two images are needed.')
     z_a, z_b = model.encode(a), model.encode(b)
-    return torch.stack([model.decode(mix(z_a, z_b, t)) for t in torch.linspace(0, 1, frames).tolist()], 1)
+    return torch.stack([model.decode(mix(z_a, z_b, t)) for t in torch.linspace(0, 1, frames).tolist()], 1).to(a.device)
 
 @torch.no_grad()
 def corner_grid(model, corners, size=7, mix=lerp):
     "Decoded images (size * size, C, H, W), row by row, of the square that four images (4, C, H, W) span."
     z, places = model.encode(corners), torch.linspace(0, 1, size).tolist()
-    return model.decode(torch.cat([bilinear(z, across, down, mix) for down in places for across in places]))
+    return model.decode(torch.cat([bilinear(z, across, down, mix) for down in places for across in places])).to(corners.device)
 
 def strip(*models_frames):
     """Interpolations (n, frames, C, H, W), one tensor a model, as one batch for a picture of `frames` columns.
@@ -74,7 +75,8 @@ def save_gif(path, frames, seconds=2., zoom=3, columns=None, bounce=True, row_la
 
     `bounce` plays it there and back."""
     if picture_format(path) != 'GIF': raise NonvaeError(f'An animation is written as .gif, but got {path}.')
-    pictures = [Image.fromarray(tile(frames[:, i], columns)) for i in range(frames.shape[1])]
+    kind = 'L' if frames.shape[2] == 1 else 'RGB'                      # grey needs no palette and makes a smaller file
+    pictures = [Image.fromarray(tile(frames[:, i], columns)).convert(kind) for i in range(frames.shape[1])]
     pictures = [p.resize((p.width * zoom, p.height * zoom), Image.Resampling.NEAREST) for p in pictures]
     if row_labels: pictures = [_with_labels(p, row_labels, (frames.shape[-2] + 1) * zoom) for p in pictures]
     if bounce: pictures += pictures[-2:0:-1]
@@ -83,7 +85,7 @@ def save_gif(path, frames, seconds=2., zoom=3, columns=None, bounce=True, row_la
 
 def _with_labels(picture, labels, row_height, margin=70):
     "The picture with a white margin on the left that names its rows."
-    wide = Image.new('RGB', (picture.width + margin, picture.height), 'white')
+    wide = Image.new(picture.mode, (picture.width + margin, picture.height), 'white')
     wide.paste(picture, (margin, 0))
     for i, label in enumerate(labels):
         ImageDraw.Draw(wide).text((margin - 8, (i + .5) * row_height), label, 'black', font=ImageFont.load_default(16), anchor='rm')

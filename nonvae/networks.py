@@ -26,7 +26,7 @@ class ConvNet:
 
     def __post_init__(self):
         for name in ('colours', 'width', 'depth', 'latent_width', 'latent_channels'):
-            if getattr(self, name) < 1: raise NonvaeError(f'network.{name} must be at least 1, but it is {getattr(self, name)}.')
+            if not 1 <= getattr(self, name) <= 65536: raise NonvaeError(f'network.{name} must be from 1 to 65536, but it is {getattr(self, name)}.')
         if self.colours not in (1, 3): raise NonvaeError(f'network.colours must be 1 (grey) or 3 (colour), but it is {self.colours}.')
         if self.scales < 1 or self.latent_width * 2**self.scales != self.width:
             raise NonvaeError(f'An image of width {self.width} cannot be halved down to a code of width {self.latent_width}: '
