@@ -29,8 +29,7 @@ def all_presets():
 
 def nearest_name(name, names):
     "': did you mean ...?' for the known name most like `name`, or a full stop where none is like it."
-    close = (difflib.get_close_matches(name, names, 1, .6) or [n for n in names if n.split('.')[-1] == name.strip('-')]
-             or difflib.get_close_matches(name, names, 1, .4))
+    close = [n for n in names if n.split('.')[-1] == name.strip('-')] or difflib.get_close_matches(name, names, 1, .4)
     return f': did you mean {close[0]}?' if close else '.'
 
 def find_preset(name):
@@ -191,7 +190,7 @@ def demo(out: str = 'demo', quick: bool = False, seed: int = 0):
     axes = show(strip(*frames.values()), columns=11, row_labels=list(frames) * len(a), zoom=2.2,
                 title='From one held-out digit to another: look at the middle columns')
     with atomic_write(out/'interpolation.png') as temporary: axes.figure.savefig(temporary, format='png', dpi=150, bbox_inches='tight')
-    save_gif(out/'interpolation.gif', torch.cat([interpolate(model, a, b, 25) for model in models.values()]), seconds=3, columns=len(a), row_labels=list(models))
+    save_gif(out/'interpolation.gif', torch.cat([interpolate(model, a, b, 21) for model in models.values()]), seconds=3, columns=len(a), row_labels=list(models))
     what = ('After so few steps all you can see is that everything works: leave out --quick.' if quick else
             'In the middle columns the plain autoencoder shows two digits at once, ACAI one that changes.')
     print(f'Done in {(time.monotonic() - begin) / 60:.1f} minutes. Look at {out}/interpolation.png. {what}\n'

@@ -79,6 +79,7 @@ def save_gif(path, frames, seconds=2., zoom=3, columns=None, bounce=True, row_la
     pictures = [Image.fromarray(tile(frames[:, i], columns)).convert(kind) for i in range(frames.shape[1])]
     pictures = [p.resize((p.width * zoom, p.height * zoom), Image.Resampling.NEAREST) for p in pictures]
     if row_labels: pictures = [_with_labels(p, row_labels, (frames.shape[-2] + 1) * zoom) for p in pictures]
+    if kind == 'L': pictures = [p.point(lambda grey: grey & 0xF8) for p in pictures]     # 32 greys are plenty, and halve the file
     if bounce: pictures += pictures[-2:0:-1]
     with atomic_write(path) as temporary:
         pictures[0].save(temporary, format='GIF', save_all=True, append_images=pictures[1:], loop=0, duration=round(1000 * seconds / frames.shape[1]))

@@ -264,8 +264,8 @@ class Trainer:
         until = self.training.steps if until is None else until
         if self.steps_done >= until: return self
         last_save = time.monotonic()
-        bar = tqdm(total=until, initial=self.steps_done, disable=not progress or self.rank > 0, unit='step', desc=self.method.name, mininterval=.5)
-        with self.alone(), self.stop_on_signal(), bar:
+        bar_options = dict(disable=not progress or self.rank > 0, unit='step', desc=self.method.name, mininterval=.5)
+        with self.alone(), self.stop_on_signal(), tqdm(total=until, initial=self.steps_done, **bar_options) as bar:
             while self.steps_done < until and not self.interrupted:
                 terms = self.step()
                 sums = self.pending['sums']
