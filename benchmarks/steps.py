@@ -3,8 +3,9 @@
     python benchmarks/steps.py [--threads 1] [--repeats 9] [--networks lines mnist-z16 cifar10-z16] [--device auto]
 
 A step is: batch, both players' losses, gradients, optimiser. The plain step has a separate forward pass for each player,
-NCHW, float32, plain layers and plain Adam. All variants run in one process, in turn, so that whatever else the machine does
-falls on all of them. Printed: median and spread (quartiles) of the time of a step, the ratio to the plain step, arithmetic per
+NCHW, float32, plain layers and plain Adam. Each variant lives in a process of its own, since how freed memory is handled is a
+setting of the process, and they take their steps in turn, so that whatever else the machine does falls on all of them. "plain,
+memory kept" is the plain step with nonvae's handling of memory, to tell its share of the gain. Printed: median and spread (quartiles) of the time of a step, the ratio to the plain step, arithmetic per
 image, GFLOP/s, and the share of the highest rate that this machine reached in a large convolution or matrix product of the
 same precision. bfloat16 is measured where the hardware computes it natively, or with --bfloat16.
 """
@@ -14,13 +15,12 @@ import time
 
 import numpy as np
 import torch
+import torch.multiprocessing as mp
 from torch import nn
-from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-import nonvae.training
 from nonvae.acai import ACAI
-from nonvae.core import native_bfloat16, pick_device
+from nonvae.core import keep_freed_memory, native_bfloat16, pick_device
 from nonvae.datasets import ImageSet
 from nonvae.interpolation import lerp
 from nonvae.networks import Critic, Decoder, Encoder
@@ -75,6 +75,22 @@ def peak(dtype, device):
     return max(rates.values())
 
 
+def worker(pipe, name, variant, device, threads):
+    "Makes a variant, sends the arithmetic of one step, then for every True received the seconds of a step."
+    torch.set_num_threads(threads)
+    device = torch.device(device)
+    _, network, _ = EXPERIMENTS[name]
+    shape = (4 * BATCH, network.colours, network.width, network.width)
+    data = ImageSet(np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8), np.zeros(4 * BATCH, int), [''])
+    if variant == 'plain, memory kept': keep_freed_memory()
+    if variant.startswith('plain'): trainer = PlainACAI(network, data.batches(BATCH, device=device), device)
+    else: trainer = Trainer(ACAI.preset(name, batch_size=BATCH, precision=variant.split()[1], device=str(device)), data)
+    with FlopCounterMode(display=False) as counter: trainer.step()
+    trainer.step()
+    pipe.send(counter.get_total_flops())
+    while pipe.recv(): pipe.send(seconds(trainer.step, device))
+
+
 def processor():
     if platform.system() == 'Linux':
         for line in open('/proc/cpuinfo', encoding='utf-8'):
@@ -89,41 +105,39 @@ def main():
     parser.add_argument('--networks', nargs='+', default=['lines', 'mnist-z16', 'cifar10-z16'])
     parser.add_argument('--device', default='auto')
     parser.add_argument('--bfloat16', action='store_true', help='measure bfloat16 also where it is emulated')
-    parser.add_argument('--release-memory', action='store_true', help='let the C library give freed memory back, as it does by default')
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     device = pick_device(arguments.device)
-    if arguments.release_memory: nonvae.training.keep_freed_memory = lambda: False
     precisions = ['float32'] + ['bfloat16'] * (native_bfloat16(device) or arguments.bfloat16)
     peaks = {name: peak(getattr(torch, name), device) for name in precisions}
     where = torch.cuda.get_device_name(device) if device.type == 'cuda' else f'{processor()}, {arguments.threads} thread(s)'
-    print(f'{where}; torch {torch.__version__}; {time.strftime("%Y-%m-%d")}; batch {BATCH}; {arguments.repeats} repeats, interleaved; '
-          f'freed memory is {"released" if arguments.release_memory or device.type != "cpu" else "kept"}')
+    print(f'{where}; torch {torch.__version__}; {time.strftime("%Y-%m-%d")}; batch {BATCH}; {arguments.repeats} repeats, interleaved')
     print('highest rate reached: ' + ', '.join(f'{name} {rate / 1e9:.0f} GFLOP/s' for name, rate in peaks.items()))
     if 'bfloat16' not in precisions: print('bfloat16 is not measured: this processor does not compute it natively')
 
-    print(f'\n{"network":12s} {"step":17s} {"ms":>8s} {"quartiles":>15s} {"images/s":>9s} {"ratio":>6s} {"MFLOP/image":>12s} {"GFLOP/s":>8s} {"of peak":>8s}')
+    variants = ['plain', 'plain, memory kept', *(f'nonvae {precision}' for precision in precisions)]
+    print(f'\n{"network":12s} {"step":19s} {"ms":>8s} {"quartiles":>15s} {"images/s":>9s} {"ratio":>6s} {"MFLOP/image":>12s} {"GFLOP/s":>8s} {"of peak":>8s}')
     for name in arguments.networks:
-        _, network, _ = EXPERIMENTS[name]
-        shape = (4 * BATCH, network.colours, network.width, network.width)
-        data = ImageSet(np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8), np.zeros(4 * BATCH, int), [''])
-        steps = {'plain': PlainACAI(network, data.batches(BATCH, device=device), device)}
-        for precision in precisions:
-            steps[f'nonvae {precision}'] = Trainer(ACAI.preset(name, batch_size=BATCH, precision=precision, device=str(device)), data)
-        flops = {}
-        for variant, trainer in steps.items():
-            with FlopCounterMode(display=False) as counter: trainer.step()
-            flops[variant] = counter.get_total_flops() / BATCH
-        times = {variant: [] for variant in steps}
+        workers, flops = {}, {}
+        for variant in variants:
+            here, there = mp.Pipe()
+            mp.Process(target=worker, args=(there, name, variant, str(device), arguments.threads), daemon=True).start()
+            workers[variant], flops[variant] = here, here.recv() / BATCH
+        times = {variant: [] for variant in variants}
         for _ in range(arguments.repeats):
-            for variant, trainer in steps.items(): times[variant].append(seconds(trainer.step, device))
-        for variant in steps:
+            for variant, pipe in workers.items():
+                pipe.send(True)
+                times[variant].append(pipe.recv())
+        for pipe in workers.values(): pipe.send(False)
+        for variant in variants:
             low, median, high = np.percentile(times[variant], [25, 50, 75])
             ratio = np.median(np.array(times['plain']) / np.array(times[variant]))
             rate = flops[variant] * BATCH / median
-            share = rate / peaks[variant.split()[-1] if ' ' in variant else 'float32']
-            print(f'{name:12s} {variant:17s} {1e3 * median:8.1f} {1e3 * low:7.1f}-{1e3 * high:<7.1f} {BATCH / median:9.0f} {ratio:6.2f} '
+            share = rate / peaks[variant.split()[1] if variant.startswith('nonvae') else 'float32']
+            print(f'{name:12s} {variant:19s} {1e3 * median:8.1f} {1e3 * low:7.1f}-{1e3 * high:<7.1f} {BATCH / median:9.0f} {ratio:6.2f} '
                   f'{flops[variant] / 1e6:12.0f} {rate / 1e9:8.0f} {share:8.0%}', flush=True)
 
 
-if __name__ == '__main__': main()
+if __name__ == '__main__':
+    mp.set_start_method('spawn')
+    main()

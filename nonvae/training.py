@@ -397,7 +397,7 @@ def _epochs(images, count=101): return Training(steps=count * -(-images // 64), 
 EXPERIMENTS = {
     'lines': ('lines', ConvNet(1, 32, 16, 2, 16), Training(steps=2**18, batch_size=64, lr=1e-4)),
     'lines-cpu': ('lines', ConvNet(1, 32, 16, 2, 16), Training(steps=16_000, batch_size=16, lr=3e-4, lr_decay_steps=16_000)),
-    'digits': ('digits', ConvNet(1, 32, 16, 4, 16), Training(steps=2_400, batch_size=16, lr=1e-3, lr_warmup_steps=50, lr_decay_steps=2_400)),
+    'digits': ('digits', ConvNet(1, 32, 16, 4, 16), Training(steps=1_800, batch_size=16, lr=1e-3, lr_warmup_steps=50, lr_decay_steps=1_800)),
     'mnist-z2': ('mnist', ConvNet(1, 32, 16, 4, 2), _epochs(60_000)),
     'mnist-z2-bn': ('mnist', ConvNet(1, 32, 16, 4, 2, batch_norm=True), _epochs(60_000)),
     'mnist-z16': ('mnist', ConvNet(1, 32, 16, 4, 16), _epochs(60_000)),
