@@ -35,10 +35,10 @@ def lines_score(frames, references=10_000):
         raise NonvaeError(f'Frames of lines are shaped (interpolations, at least 2 frames, 1, 32, 32), but got {tuple(frames.shape)}.')
     n, count = frames.shape[:2]
     angles = torch.arange(references, dtype=torch.float64) * 2 * torch.pi / references
-    real = F.normalize(draw_lines(angles).flatten(1), dim=1)
-    flat = F.normalize(frames.detach().float().cpu().flatten(0, 1).flatten(1), dim=1)
-    similarity, nearest = zip(*[(flat_part @ real.T).max(1) for flat_part in flat.split(1024)])
-    distance = (1 - torch.cat(similarity).double()).clamp(min=0).mean().item()
+    real = F.normalize(draw_lines(angles).double().flatten(1), dim=1)
+    flat = F.normalize(frames.detach().double().cpu().flatten(0, 1).flatten(1), dim=1)
+    similarity, nearest = zip(*[(part @ real.T).max(1) for part in flat.split(1024)])       # in float64: neighbours differ by 1e-7
+    distance = (1 - torch.cat(similarity)).clamp(min=0).mean().item()
     way = np.unwrap(angles[torch.cat(nearest)].view(n, count).numpy(), axis=1)
     total = np.abs(way[:, -1] - way[:, 0])
     moves = total >= 1e-4
