@@ -41,8 +41,8 @@ def find_preset(name):
 # %% ../nbs/30_cli.ipynb #30-cli-008
 def run_parser(parser, arguments):
     "The parsed and instantiated arguments as a namespace; what is wrong with them becomes one sentence."
-    settings = [i for i, a in enumerate(arguments) if a == '--config'][::-1]
-    for i in settings: arguments = arguments[i:i + 2] + arguments[:i] + arguments[i + 2:]             # what is typed overrides what a file says
+    from_file = [a == '--config' or a.startswith('--config=') or b == '--config' for a, b in zip(arguments, ['', *arguments])]
+    arguments = [a for wanted in (True, False) for a, is_file in zip(arguments, from_file) if is_file == wanted]     # what is typed overrides what a file says
     for action in parser._actions:
         if getattr(action, '_typehint', None) is bool: action.nargs, action.const = '?', True         # --quick means --quick true
     try:
@@ -81,7 +81,7 @@ def train(arguments):
         train_set, held_out = data_for(config)
         trainer = Trainer(kind(config), train_set, held_out=held_out, out=chosen.out)
         if trainer.rank == 0 and trainer.steps_done: print(f'{chosen.out} is at step {trainer.steps_done}: going on from there.')
-        if trainer.steps_done >= config.training.steps and trainer.rank == 0: print(f'Nothing is left to do: raise --training.steps to go on.')
+        if trainer.steps_done >= config.training.steps and trainer.rank == 0: print('Nothing is left to do: raise --training.steps to go on.')
         trainer.fit()
         if trainer.rank == 0 and trainer.interrupted:
             print(f'Stopped after step {trainer.steps_done}, everything is saved. The same command goes on from here.')

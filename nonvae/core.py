@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from matplotlib import pyplot as plt
 from PIL import Image
-from torch import nn
 
 # %% ../nbs/00_core.ipynb #00-core-004
 class NonvaeError(Exception):

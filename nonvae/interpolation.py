@@ -4,8 +4,6 @@
 __all__ = ['weight_like', 'lerp', 'slerp', 'bilinear', 'interpolate', 'corner_grid', 'strip', 'save_gif', 'save_interpolation']
 
 # %% ../nbs/06_interpolation.ipynb #06-interpolation-002
-from pathlib import Path
-
 import torch
 from PIL import Image, ImageDraw, ImageFont
 

@@ -8,7 +8,7 @@ __all__ = ['WEIGHTS', 'MAY_CHANGE', 'EXPERIMENTS', 'check_types', 'Training', 'C
 import csv, io, json, os, signal, threading, time
 try: import fcntl
 except ImportError: fcntl = None                        # Windows has no such locks
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 
