@@ -20,7 +20,7 @@ from .core import NonvaeError, atomic_write, picture_format, show
 from .datasets import digits, folder, pairs_of_classes
 from .evaluation import Judge, evaluate
 from .interpolation import interpolate, lerp, save_gif, save_interpolation, slerp, strip
-from .training import Method, Trainer, TrainingDiverged, data_for, plain, processes
+from .training import Method, Trainer, TrainingDiverged, plain, processes
 
 # %% ../nbs/30_cli.ipynb #30-cli-005
 def all_presets():
@@ -78,7 +78,7 @@ def train(arguments):
     if chosen.method != kind.name: raise NonvaeError(f"The file is for the method '{chosen.method}', but {name} is for '{kind.name}': choose another preset.")
     config = kind.Config(**{field.name: getattr(chosen, field.name) for field in dataclasses.fields(kind.Config)})
     with processes():
-        train_set, held_out = data_for(config)
+        train_set, held_out = kind.data_for(config)
         trainer = Trainer(kind(config), train_set, held_out=held_out, out=chosen.out)
         if trainer.rank == 0 and trainer.steps_done: print(f'{chosen.out} is at step {trainer.steps_done}: going on from there.')
         if trainer.steps_done >= config.training.steps and trainer.rank == 0: print('Nothing is left to do: raise --training.steps to go on.')
@@ -97,7 +97,7 @@ def evaluate_run(run: str, judge: bool = True):
         run: a run folder
         judge: also train a judge of this data and let it look at middle frames"""
     method = load_run(run)
-    train_set, held_out = data_for(method.config)
+    train_set, held_out = method.data_for(method.config)
     lines, eyes = method.config.data == 'lines', None
     if judge and not lines and len(set(train_set.labels)) > 1:
         try: eyes = Judge(train_set)
@@ -137,7 +137,7 @@ def interpolate_run(run: str, out: str = 'interpolation.png', pairs: int = 8, fr
         network = method.config.network
         own = folder(images, network.width, network.colours)
         ends = torch.cat([part[:] for part in own])
-    else: ends = data_for(method.config)[1][:]
+    else: ends = method.data_for(method.config)[1][:]
     order = np.random.default_rng(seed).permutation(len(ends))
     if len(ends) < 2: raise NonvaeError('There is only one held-out image: interpolate between your own with --images FOLDER.')
     pairs = min(pairs, len(ends) // 2)

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from .core import NonvaeError, seeded
 from .datasets import draw_lines, lines
-from .interpolation import interpolate, lerp
+from .interpolation import interpolate
 
 # %% ../nbs/07_evaluation.ipynb #07-evaluation-005
 @dataclass(frozen=True)
@@ -46,23 +46,27 @@ def lines_score(frames, references=10_000):
     return LinesScore(distance, float((steps.max(1) - 1 / (count - 1)).sum() / n) if moves.any() else 0., int((~moves).sum()))
 
 # %% ../nbs/07_evaluation.ipynb #07-evaluation-011
+def _ready(model):
+    "Networks behave as after training from here on: no dropout, no batch statistics."
+    if isinstance(model, nn.Module): model.eval()
+
 def lines_benchmark(model, pairs=256, frames=16, seed=1):
     "The lines score of a model, by the protocol of Berthelot et al. 2018: `pairs` random pairs of test lines, `frames` frames each."
     images = lines(2 * pairs, seed)[:]
-    if isinstance(model, nn.Module): model.eval()
+    _ready(model)
     return lines_score(interpolate(model, images[:pairs], images[pairs:], frames))
 
 # %% ../nbs/07_evaluation.ipynb #07-evaluation-014
 @torch.no_grad()
 def encode_all(model, data, batch_size=500):
     "The codes of a whole ImageSet, flattened: float32 (N, d) on the CPU."
-    if isinstance(model, nn.Module): model.eval()
+    _ready(model)
     return torch.cat([model.encode(data[i:i + batch_size]).flatten(1).float().cpu() for i in range(0, len(data), batch_size)])
 
 @torch.no_grad()
 def reconstruction_error(model, data, batch_size=500):
     "Mean squared error per pixel, values in [-1, 1], between the images of an ImageSet and their reconstructions."
-    if isinstance(model, nn.Module): model.eval()
+    _ready(model)
     pieces = (data[i:i + batch_size] for i in range(0, len(data), batch_size))
     errors = [(model.decode(model.encode(x)).cpu() - x).square().mean((1, 2, 3)) for x in pieces]
     return torch.cat(errors).mean().item()                  # a mean over images: a short last piece must not count double
@@ -164,7 +168,7 @@ def middle_frames(model, data, pairs=500, seed=0):
     order = np.random.default_rng(seed).permutation(len(data))
     n = min(pairs, len(data) // 2)
     if n == 0: raise NonvaeError('Middle frames need at least two held-out images, but there is only one.')
-    if isinstance(model, nn.Module): model.eval()
+    _ready(model)
     a, b = data[order[:n]], data[order[n:2 * n]]
     return torch.cat([interpolate(model, *some, frames=3)[:, 1] for some in zip(a.split(100), b.split(100))])
 

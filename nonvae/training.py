@@ -2,7 +2,7 @@
 
 # %% auto #0
 __all__ = ['WEIGHTS', 'MAY_CHANGE', 'EXPERIMENTS', 'check_types', 'Training', 'Config', 'config_from', 'Method', 'processes',
-           'TrainingDiverged', 'Trainer', 'plain', 'differences', 'data_for']
+           'TrainingDiverged', 'Trainer', 'plain', 'differences']
 
 # %% ../nbs/05_training.ipynb #05-training-002
 import csv, io, json, os, signal, threading, time
@@ -44,6 +44,7 @@ class Training:
     lr_decay_steps: int = 0         # over so many steps the rate falls linearly to a fiftieth, then stays; 0: constant
     betas: tuple[float, float] = (0.9, 0.999)   # Adam's averaging of gradients and of their squares
     weight_decay: float = 0.0       # Adam's L2 penalty
+    clip_norm: float = 0.0          # a player's gradient that is longer than this is scaled down to it; 0: never
     seed: int = 0                   # of the first weights, the order of the images, and all noise
     precision: str = 'auto'         # auto, float32 or bfloat16
     device: str = 'auto'            # auto, cpu, cuda, cuda:1, mps
@@ -57,7 +58,7 @@ class Training:
         check_types(self)
         for name in ('steps', 'batch_size', 'lr', 'log_every', 'picture_every'):
             if not 0 < getattr(self, name) < float('inf'): raise NonvaeError(f'training.{name} must be a number greater than 0, but it is {getattr(self, name)}.')
-        for name in ('lr_warmup_steps', 'lr_decay_steps', 'weight_decay', 'seed', 'save_seconds'):
+        for name in ('lr_warmup_steps', 'lr_decay_steps', 'weight_decay', 'clip_norm', 'seed', 'save_seconds'):
             if not 0 <= getattr(self, name) < float('inf'): raise NonvaeError(f'training.{name} must be a number, 0 or greater, but it is {getattr(self, name)}.')
         if not all(0 <= beta < 1 for beta in self.betas):
             raise NonvaeError(f'training.betas must be two numbers from 0 up to, not including, 1, but they are {self.betas}.')
@@ -118,6 +119,19 @@ class Method(nn.Module):
         training = replace(changes.get('training', config.training), **{name: value for name, value in changes.items() if name not in own})
         return cls(replace(config, **{name: value for name, value in changes.items() if name in own} | {'training': training}))
 
+    @classmethod
+    def data_for(cls, config):
+        "Training and held-out images of a configuration of this method, checked to fit its network."
+        network = config.network
+        if network.batch_norm and config.training.batch_size * network.latent_width**2 < 2:
+            raise NonvaeError('Batch norm needs more than one number to average: choose a larger --training.batch_size.')
+        train, held_out = load_data(config.data, config.root, config.download, network.width, network.colours)
+        wanted = (network.colours, network.width, network.width)
+        if train.shape != wanted:
+            raise NonvaeError(f'The images of {config.data} are {"x".join(map(str, train.shape))}, but the network wants {"x".join(map(str, wanted))}: '
+                              f'set --network.colours {train.shape[0]} --network.width {train.shape[1]}.')
+        return train, held_out
+
     def players(self):
         "The parameters of each player. With one player, all of them."
         return {'all': list(self.parameters())}
@@ -140,10 +154,12 @@ class Method(nn.Module):
         return self.decode(self.encode(x)).to(x.device)
 
     @torch.no_grad()
-    def snapshot(self, images):
-        "A picture of how far training is: `images`, their reconstructions, and what lies halfway to the next image's code."
+    def snapshot(self, held_out, count=12):
+        "How far training is, as (images, columns): some held-out images, their reconstructions, what lies halfway to the next one's code."
+        count = min(count, len(held_out))
+        images = held_out[np.linspace(0, len(held_out) - 1, count).astype(int)]
         z = self.encode(images)
-        return torch.cat([images, *(self.decode(codes).to(images.device) for codes in (z, (z + z.roll(-1, 0)) / 2))])
+        return torch.cat([images, *(self.decode(codes).to(images.device) for codes in (z, (z + z.roll(-1, 0)) / 2))]), count
 
     def save(self, path):
         "Weights and configuration in one safetensors file."
@@ -240,7 +256,9 @@ class Trainer:
         terms = dict(zip(terms, values))
         for name, value in terms.items():
             if not np.isfinite(value): raise TrainingDiverged(self.advice(f"the term '{name}' became {value}"))
-        for group in self.optimizer.param_groups: group['lr'] = self.training.rate(self.steps_done)
+        for group in self.optimizer.param_groups:
+            group['lr'] = self.training.rate(self.steps_done)
+            if self.training.clip_norm: nn.utils.clip_grad_norm_(group['params'], self.training.clip_norm)
         self.optimizer.step()
         self.steps_done += 1
         self.seconds += time.perf_counter() - start
@@ -318,10 +336,8 @@ class Trainer:
     def picture(self):
         "Write a picture of the held-out images, their reconstructions and their mixtures to the run folder."
         if self.rank > 0 or not self.out or not self.held_out: return
-        count = min(12, len(self.held_out))
-        index = np.linspace(0, len(self.held_out) - 1, count).astype(int)
         self.method.eval()
-        save_image(self.out/'pictures'/f'{self.steps_done:07d}.png', self.method.snapshot(self.held_out[index]), columns=count)
+        save_image(self.out/'pictures'/f'{self.steps_done:07d}.png', *self.method.snapshot(self.held_out))
 
     def write_config(self):
         "config.yaml: the method and every setting, readable by --config."
@@ -390,7 +406,7 @@ def differences(old, new, prefix=''):
         elif a != b and full not in MAY_CHANGE: found[full] = (a, b)
     return found
 
-# %% ../nbs/05_training.ipynb #05-training-030
+# %% ../nbs/05_training.ipynb #05-training-032
 def _epochs(images, count=101): return Training(steps=count * -(-images // 64), batch_size=64, lr=1e-4, weight_decay=1e-5)
 
 # name: (data, network, training)
@@ -408,16 +424,3 @@ EXPERIMENTS = {
     'cifar10-z16-bn': ('cifar10', ConvNet(3, 32, 64, 4, 16, batch_norm=True), _epochs(50_000)),
     'cifar10-z64': ('cifar10', ConvNet(3, 32, 64, 4, 64), _epochs(50_000)),
 }
-
-# %% ../nbs/05_training.ipynb #05-training-032
-def data_for(config):
-    "Training and held-out ImageSet of a method's configuration, checked to fit its network."
-    network = config.network
-    if network.batch_norm and config.training.batch_size * network.latent_width**2 < 2:
-        raise NonvaeError('Batch norm needs more than one number to average: choose a larger --training.batch_size.')
-    train, held_out = load_data(config.data, config.root, config.download, network.width, network.colours)
-    wanted = (network.colours, network.width, network.width)
-    if train.shape != wanted:
-        raise NonvaeError(f'The images of {config.data} are {"x".join(map(str, train.shape))}, but the network wants {"x".join(map(str, wanted))}: '
-                          f'set --network.colours {train.shape[0]} --network.width {train.shape[1]}.')
-    return train, held_out
