@@ -1,13 +1,15 @@
-"""Images per second of one full ACAI training step: written plainly from the paper, and as nonvae does it.
+"""Images per second of one full training step: written plainly from the paper, and as nonvae does it.
 
-    python benchmarks/steps.py [--threads 1] [--repeats 9] [--networks lines mnist-z16 cifar10-z16] [--device auto]
+    python benchmarks/steps.py [--threads 1] [--repeats 9] [--networks lines mnist-z16 cifar10-z16 transfer-64 ...] [--device auto]
 
-A step is: batch, both players' losses, gradients, optimiser. The plain step has a separate forward pass for each player,
-NCHW, float32, plain layers and plain Adam. Each variant lives in a process of its own, since how freed memory is handled is a
-setting of the process, and they take their steps in turn, so that whatever else the machine does falls on all of them. "plain,
-memory kept" is the plain step with nonvae's handling of memory, to tell its share of the gain. Printed: median and spread (quartiles) of the time of a step, the ratio to the plain step, arithmetic per
-image, GFLOP/s, and the share of the highest rate that this machine reached in a large convolution or matrix product of the
-same precision. bfloat16 is measured where the hardware computes it natively, or with --bfloat16.
+ACAI (lines, mnist-z16, cifar10-z16) and content transfer (transfer-64, transfer-128, with -norm: instance normalisation) at the
+papers' sizes. A step is: batch of 64 images, both players' losses, gradients, optimiser. The plain step has a forward and a
+backward pass for each player, for transfer also for each domain, NCHW, float32, plain layers and plain Adam. Each variant lives
+in a process of its own, since how freed memory is handled is a setting of the process, and they take their steps in turn, so
+that whatever else the machine does falls on all of them. "plain, memory kept" is the plain step with nonvae's handling of
+memory, to tell its share of the gain. Printed: median and spread (quartiles) of the time of a step, the ratio to the plain
+step, arithmetic per image, GFLOP/s, and the share of the highest rate that this machine reached in a large convolution or
+matrix product of the same precision. bfloat16 is measured where the hardware computes it natively, or with --bfloat16.
 """
 import argparse
 import platform
@@ -17,16 +19,20 @@ import numpy as np
 import torch
 import torch.multiprocessing as mp
 from torch import nn
+from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 from nonvae.acai import ACAI
 from nonvae.core import keep_freed_memory, native_bfloat16, pick_device
-from nonvae.datasets import ImageSet
+from nonvae.datasets import Domains, ImageSet
 from nonvae.interpolation import lerp
-from nonvae.networks import Critic, Decoder, Encoder
+from nonvae.networks import Critic, Decoder, Discriminator, Encoder, SharedEncoder, SpecificEncoder, TransferDecoder, TransferNet
 from nonvae.training import EXPERIMENTS, Trainer
+from nonvae.transfer import ContentTransfer
 
 BATCH = 64
+TRANSFER = {'transfer-64': TransferNet(64), 'transfer-128': TransferNet(128),
+            'transfer-64-norm': TransferNet(64, scales=5, norm=True), 'transfer-128-norm': TransferNet(128, norm=True)}
 
 
 class PlainACAI:
@@ -56,6 +62,38 @@ class PlainACAI:
         return loss.item(), critic_loss.item()
 
 
+class PlainTransfer:
+    "The training step of Press et al. 2019 as one would write it down from the paper."
+    def __init__(self, network, batches, device):
+        kinds = (SharedEncoder, SpecificEncoder, TransferDecoder, Discriminator)
+        self.shared, self.specific, self.decoder, self.discriminator = (kind(network).to(device) for kind in kinds)
+        parameters = [p for part in (self.shared, self.specific, self.decoder) for p in part.parameters()]
+        self.autoencoder_optimizer = torch.optim.Adam(parameters, 2e-4, (.5, .999))
+        self.discriminator_optimizer = torch.optim.Adam(self.discriminator.parameters(), 2e-4, (.5, .999))
+        self.batches, self.steps_done = batches, 0
+
+    def judge(self, shared, truth):
+        logits = self.discriminator(shared)
+        return F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, truth))
+
+    def step(self):
+        a, b = self.batches[self.steps_done].chunk(2)
+        shared_a, shared_b, specific = self.shared(a), self.shared(b), self.specific(a)
+        loss = (self.decoder(shared_a, specific) - a).square().mean() + (self.decoder(shared_b, torch.zeros_like(specific)) - b).square().mean()
+        loss = loss + .001 * (self.judge(shared_a, 0.) + self.judge(shared_b, 0.))
+        self.autoencoder_optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_([p for group in self.autoencoder_optimizer.param_groups for p in group['params']], 5.)
+        self.autoencoder_optimizer.step()
+        verdict = self.judge(self.shared(a), 1.) + self.judge(self.shared(b), 0.)
+        self.discriminator_optimizer.zero_grad()
+        verdict.backward()
+        nn.utils.clip_grad_norm_(self.discriminator.parameters(), 5.)
+        self.discriminator_optimizer.step()
+        self.steps_done += 1
+        return loss.item(), verdict.item()
+
+
 def seconds(step, device):
     if device.type == 'cuda': torch.cuda.synchronize()
     start = time.perf_counter()
@@ -79,12 +117,15 @@ def worker(pipe, name, variant, device, threads):
     "Makes a variant, sends the arithmetic of one step, then for every True received the seconds of a step."
     torch.set_num_threads(threads)
     device = torch.device(device)
-    _, network, _ = EXPERIMENTS[name]
+    network = TRANSFER[name] if name in TRANSFER else EXPERIMENTS[name][1]
     shape = (4 * BATCH, network.colours, network.width, network.width)
     data = ImageSet(np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8), np.zeros(4 * BATCH, int), [''])
+    if name in TRANSFER: data = Domains(data, data)
     if variant == 'plain, memory kept': keep_freed_memory()
-    if variant.startswith('plain'): trainer = PlainACAI(network, data.batches(BATCH, device=device), device)
-    else: trainer = Trainer(ACAI.preset(name, batch_size=BATCH, precision=variant.split()[1], device=str(device)), data)
+    if variant.startswith('plain'): trainer = (PlainTransfer if name in TRANSFER else PlainACAI)(network, data.batches(BATCH, device=device), device)
+    else:
+        changes = {'batch_size': BATCH, 'precision': variant.split()[1], 'device': str(device)}
+        trainer = Trainer(ContentTransfer.preset('celeba', network=network, **changes) if name in TRANSFER else ACAI.preset(name, **changes), data)
     with FlopCounterMode(display=False) as counter: trainer.step()
     trainer.step()
     pipe.send(counter.get_total_flops())
@@ -102,7 +143,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('--threads', type=int, default=1)
     parser.add_argument('--repeats', type=int, default=9)
-    parser.add_argument('--networks', nargs='+', default=['lines', 'mnist-z16', 'cifar10-z16'])
+    parser.add_argument('--networks', nargs='+', default=['lines', 'mnist-z16', 'cifar10-z16', *TRANSFER])
     parser.add_argument('--device', default='auto')
     parser.add_argument('--bfloat16', action='store_true', help='measure bfloat16 also where it is emulated')
     arguments = parser.parse_args()
@@ -116,7 +157,7 @@ def main():
     if 'bfloat16' not in precisions: print('bfloat16 is not measured: this processor does not compute it natively')
 
     variants = ['plain', 'plain, memory kept', *(f'nonvae {precision}' for precision in precisions)]
-    print(f'\n{"network":12s} {"step":19s} {"ms":>8s} {"quartiles":>15s} {"images/s":>9s} {"ratio":>6s} {"MFLOP/image":>12s} {"GFLOP/s":>8s} {"of peak":>8s}')
+    print(f'\n{"network":18s} {"step":19s} {"ms":>8s} {"quartiles":>15s} {"images/s":>9s} {"ratio":>6s} {"MFLOP/image":>12s} {"GFLOP/s":>8s} {"of peak":>8s}')
     for name in arguments.networks:
         workers, flops = {}, {}
         for variant in variants:
@@ -134,7 +175,7 @@ def main():
             ratio = np.median(np.array(times['plain']) / np.array(times[variant]))
             rate = flops[variant] * BATCH / median
             share = rate / peaks[variant.split()[1] if variant.startswith('nonvae') else 'float32']
-            print(f'{name:12s} {variant:19s} {1e3 * median:8.1f} {1e3 * low:7.1f}-{1e3 * high:<7.1f} {BATCH / median:9.0f} {ratio:6.2f} '
+            print(f'{name:18s} {variant:19s} {1e3 * median:8.1f} {1e3 * low:7.1f}-{1e3 * high:<7.1f} {BATCH / median:9.0f} {ratio:6.2f} '
                   f'{flops[variant] / 1e6:12.0f} {rate / 1e9:8.0f} {share:8.0%}', flush=True)
 
 
