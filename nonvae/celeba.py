@@ -2,7 +2,7 @@
 
 # %% auto #0
 __all__ = ['PRESETS', 'LISTS', 'OURS', 'Attributes', 'attribute_number', 'read_attributes', 'read_partition', 'choose',
-           'split_lists', 'read_rgb', 'TooSmall', 'decode_pictures', 'preprocess', 'load_domains']
+           'split_lists', 'TooSmall', 'decode_pictures', 'preprocess', 'load_domains']
 
 # %% ../nbs/03_celeba.ipynb #03-celeba-002
 import hashlib, io, json, os, re, shutil, time, zipfile
@@ -18,12 +18,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torchvision                                          # its operators are torch.ops.image
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 from tqdm import tqdm
 
 from .core import NonvaeError, atomic_write
-from .datasets import Domains, ImageSet, crop_and_resize
+from .datasets import Domains, ImageSet, crop_and_resize, read_rgb
 
 # %% ../nbs/03_celeba.ipynb #03-celeba-007
 def _text_lines(path, what):
@@ -160,29 +159,7 @@ def _folder_lists(root):
         if odd: raise NonvaeError(f'The file name {odd!r} has a line break, which a list cannot hold: rename the file.')
     return lists
 
-# %% ../nbs/03_celeba.ipynb #03-celeba-023
-def read_rgb(path):
-    "One picture, whole and upright: uint8 tensor (3, height, width). Grey, CMYK, palette and 16 bit become RGB, what is transparent white."
-    try:
-        with open(path, 'rb', buffering=0) as file: data = bytearray(file.read())
-    except OSError as error: raise NonvaeError(f'{path} could not be read ({error.strerror}): check that it is there.') from error
-    if not data: raise NonvaeError(f'{path} is empty: remove or replace it.')
-    if data.startswith(b'\xff\xd8') and b'Exif\0' not in data:
-        try:
-            pixels = torch.ops.image.decode_jpeg(torch.frombuffer(data, dtype=torch.uint8), 0, False)      # colours as in the file
-            if len(pixels) in (1, 3): return pixels.expand(3, -1, -1)
-        except (RuntimeError, AttributeError): pass             # Pillow, which knows more formats, has the last word
-    try:
-        with Image.open(io.BytesIO(data)) as picture:
-            picture = ImageOps.exif_transpose(picture)
-            if picture.mode.startswith('I;16'): picture = Image.fromarray((np.asarray(picture) / 257).astype(np.uint8))
-            if picture.has_transparency_data: picture = Image.alpha_composite(Image.new('RGBA', picture.size, 'white'), picture.convert('RGBA'))
-            return torch.from_numpy(np.array(picture.convert('RGB'))).permute(2, 0, 1)
-    except UnidentifiedImageError: raise NonvaeError(f'{path} is not a picture: remove or replace it.') from None
-    except Exception as error:                                  # a damaged file makes Pillow raise almost anything
-        raise NonvaeError(f'{path} could not be read as a picture ({" ".join(str(error).split())[:100]}): remove or replace it.') from error
-
-# %% ../nbs/03_celeba.ipynb #03-celeba-026
+# %% ../nbs/03_celeba.ipynb #03-celeba-025
 class TooSmall(NonvaeError): "A picture is smaller than the square that is to be cut out of it."
 
 def _decode_some(paths, size, crop):
@@ -221,7 +198,7 @@ def decode_pictures(paths, size, crop, chunk=16):
         pool.shutdown(cancel_futures=True)
         torch.set_num_threads(threads)
 
-# %% ../nbs/03_celeba.ipynb #03-celeba-031
+# %% ../nbs/03_celeba.ipynb #03-celeba-030
 def _header(count, size):
     "The first bytes of a .npy file of uint8 images (count, 3, size, size)."
     file = io.BytesIO()
@@ -322,7 +299,7 @@ def _write(file, array):
     left = memoryview(array).cast('B')
     while left: left = left[file.write(left):]
 
-# %% ../nbs/03_celeba.ipynb #03-celeba-033
+# %% ../nbs/03_celeba.ipynb #03-celeba-032
 OURS = re.compile(r'\.?((trainA|trainB|testA|testB)(\.txt|-\d+\.npy)|packing-\d+\.json|labels\.npz|bad_images\.txt|preprocess\.json)(\.\d+)?(\.partial)?')       # every file that this module writes
 
 def _check_dest(dest):
@@ -461,7 +438,7 @@ def _finish(dest, lists, labels, table, packing, old, settings):
         _write_json(dest/'preprocess.json', settings | {'packed': packed})
     except OSError as error: raise NonvaeError(f'{dest} could not be written ({error.strerror}): free some space, or name another folder with --dest.') from error
 
-# %% ../nbs/03_celeba.ipynb #03-celeba-046
+# %% ../nbs/03_celeba.ipynb #03-celeba-045
 def load_domains(path, size, crop=None, label='Male', in_memory=20_000):
     """Training and test images of a folder that `preprocess` (or the student project's command) wrote, as two `Domains` (3, size, size).
 

@@ -2,10 +2,11 @@
 
 # %% auto #0
 __all__ = ['DATA', 'ImageSet', 'draw_lines', 'lines', 'cache_folder', 'pad_to_32', 'digits', 'Batches', 'Domains',
-           'DomainBatches', 'crop_and_resize', 'read_image', 'folder', 'pairs_of_classes', 'load_data']
+           'DomainBatches', 'crop_and_resize', 'read_rgb', 'read_image', 'picture_files', 'read_images', 'folder',
+           'pairs_of_classes', 'load_data']
 
 # %% ../nbs/01_datasets.ipynb #01-datasets-002
-import hashlib, os
+import hashlib, io, os
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -51,7 +52,7 @@ class ImageSet:
     def __getitem__(self, index):
         "The images at `index` (a number, slice, list or array) as float32 (n, C, H, W) in [-1, 1]."
         if isinstance(index, (int, np.integer)): index = [index]
-        return to_float(np.ascontiguousarray(self.images[index]))
+        return to_float(np.array(self.images[index]))
 
     def subset(self, index):
         "The ImageSet of the images at `index`, each with its own label."
@@ -214,30 +215,52 @@ def _torchvision_set(name, root, download):
         return ImageSet(np.ascontiguousarray(images), labels, getattr(found, 'classes', [str(d) for d in range(10)]))
     return part(True), part(False)
 
-def read_image(path, size, channels):
-    "One picture file, cropped to its central square and resized: uint8 (channels, size, size)."
+def read_rgb(path):
+    "One picture, whole and upright: uint8 tensor (3, height, width). Grey, CMYK, palette and 16 bit become RGB, what is transparent white."
     try:
-        with Image.open(path) as picture:
+        with open(path, 'rb', buffering=0) as file: data = bytearray(file.read())
+    except OSError as error: raise NonvaeError(f'{path} could not be read ({error.strerror}): check that it is there.') from error
+    if not data: raise NonvaeError(f'{path} is empty: remove or replace it.')
+    if data.startswith(b'\xff\xd8') and b'Exif\0' not in data:
+        try:
+            pixels = torch.ops.image.decode_jpeg(torch.frombuffer(data, dtype=torch.uint8), 0, False)      # colours as in the file
+            if len(pixels) in (1, 3): return pixels.expand(3, -1, -1)
+        except (RuntimeError, AttributeError): pass             # Pillow, which knows more formats, has the last word
+    try:
+        with Image.open(io.BytesIO(data)) as picture:
             picture = ImageOps.exif_transpose(picture)
-            if picture.mode.startswith('I;16'): picture = Image.fromarray((np.asarray(picture) / 257).astype(np.uint8))     # 16 bits to 8
-            if picture.has_transparency_data:
-                picture = Image.alpha_composite(Image.new('RGBA', picture.size, 'white'), picture.convert('RGBA'))
-            picture = picture.convert({1: 'L', 3: 'RGB'}[channels])
-            side = min(picture.size)
-            left, top = (picture.width - side) // 2, (picture.height - side) // 2
-            square = picture.resize((size, size), Image.Resampling.LANCZOS, box=(left, top, left + side, top + side))
-    except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:
-        raise NonvaeError(f'{path} could not be read as a picture: remove or replace it.') from error
-    return np.asarray(square).reshape(size, size, channels).transpose(2, 0, 1)
+            if picture.mode.startswith('I;16'): picture = Image.fromarray((np.asarray(picture) / 257).astype(np.uint8))
+            if picture.has_transparency_data: picture = Image.alpha_composite(Image.new('RGBA', picture.size, 'white'), picture.convert('RGBA'))
+            return torch.from_numpy(np.array(picture.convert('RGB'))).permute(2, 0, 1)
+    except UnidentifiedImageError: raise NonvaeError(f'{path} is not a picture: remove or replace it.') from None
+    except Exception as error:                                  # a damaged file makes Pillow raise almost anything
+        raise NonvaeError(f'{path} could not be read as a picture ({" ".join(str(error).split())[:100]}): remove or replace it.') from error
 
-def folder(path, size=32, channels=3):
-    "Your own pictures (.png .jpg .jpeg .bmp .gif .webp, also in subfolders, each a class): training part and held-out tenth."
-    path = Path(path)
-    if not path.is_dir(): raise NonvaeError(f'There is no folder {path}: --data folder:PATH needs an existing folder of pictures.')
-    endings = {'.png', '.jpg', '.jpeg', '.bmp', '.gif', '.webp'}
+def read_image(path, size, channels):
+    "One picture file, its central square resized: uint8 (channels, size, size), 1 channel (grey) or 3."
+    pixels = read_rgb(path)
+    if channels == 1: pixels = torch.from_numpy(np.array(Image.fromarray(pixels.permute(1, 2, 0).numpy()).convert('L')))[None]
+    return crop_and_resize(pixels[None], size, min(pixels.shape[1:]))[0]
+
+def picture_files(path):
+    "The pictures (.png .jpg .jpeg .bmp .gif .webp) in a folder and its subfolders, sorted."
+    path, endings = Path(path), {'.png', '.jpg', '.jpeg', '.bmp', '.gif', '.webp'}
+    if not path.is_dir(): raise NonvaeError(f'There is no folder {path}: name an existing folder of pictures.')
     files = sorted(f for f in path.rglob('*') if f.suffix.lower() in endings and f.is_file()
                    and not any(part.startswith('.') for part in f.relative_to(path).parts))      # hidden files are none of ours
-    if len(files) < 2: raise NonvaeError(f'{path} holds {len(files)} pictures ({" ".join(sorted(endings))}): training needs at least two.')
+    if not files: raise NonvaeError(f'{path} holds no pictures ({" ".join(sorted(endings))}): name a folder that does.')
+    return files
+
+def read_images(path, size, channels):
+    "A picture file, or all pictures of a folder, each cropped to its central square: an ImageSet (channels, size, size) without labels."
+    path = Path(path)
+    files = picture_files(path) if not path.is_file() else [path]
+    return ImageSet(np.stack([read_image(f, size, channels) for f in files]), np.zeros(len(files), np.int64), [''])
+
+def folder(path, size=32, channels=3):
+    "Your own pictures (see `picture_files`; each subfolder is a class): training part and held-out tenth."
+    path, files = Path(path), picture_files(path)
+    if len(files) < 2: raise NonvaeError(f'{path} holds a single picture: training needs at least two.')
     classes = sorted({f.relative_to(path).parts[0] if f.parent != path else '' for f in files})
     labels = np.array([classes.index(f.relative_to(path).parts[0] if f.parent != path else '') for f in files])
     data = ImageSet(np.stack([read_image(f, size, channels) for f in files]), labels, classes)

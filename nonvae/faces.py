@@ -10,9 +10,11 @@ __all__ = ['WIDTH', 'HEIGHT', 'MIDDLE', 'EYE', 'FINE', 'CIRCLE', 'SKINS', 'HAIRS
            'draw', 'eye_band', 'attributes', 'drawn_domains', 'Counterfactuals', 'counterfactuals', 'write_celeba']
 
 # %% ../nbs/02_faces.ipynb #02-faces-002
-import json, numbers, re
+import json, numbers, os, re
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -311,7 +313,7 @@ def glasses_of(seed):
         kind=kind, width=width, height=height, power=power, drop=drop + d.between(-.5, 1),
         rim=d.between(2.6, 3.4) if kind == 'aviator' else d.between(2.7, 5), colour=colour,
         lower=d.pick([(206, 208, 214), (222, 178, 72)]) if kind == 'browline' else colour, tint=tint, opacity=opacity,
-        fade=d.between(.3, .7) if lens != 'clear' and d.chance(.35) else 0., glint=d.between(.15, .5), bridge=d.between(1, 5))
+        fade=d.between(.3, .7) if lens != 'clear' and d.chance(.35) else 0., glint=d.between(.1, .35), bridge=d.between(1, 5))
 
 # %% ../nbs/02_faces.ipynb #02-faces-015
 def backdrop(pen, f):
@@ -754,13 +756,18 @@ def attributes(seed, glasses=None):
 FACES_PER_SET = 10**7                       # face number k of the set `seed` has the drawing seed  seed * FACES_PER_SET + k
 
 def _pixels(pictures, size, crop):
-    "Pictures as one uint8 array (N, 3, size, size): central crop, then resized."
-    batches, batch = [], []
-    for picture in pictures:
-        batch.append(np.asarray(picture))
-        if len(batch) == 256: batches.append(crop_and_resize(np.stack(batch).transpose(0, 3, 1, 2), size, crop)); batch = []
-    if batch: batches.append(crop_and_resize(np.stack(batch).transpose(0, 3, 1, 2), size, crop))
-    return np.concatenate(batches)
+    "Pictures (any iterable of them) as one uint8 array (N, 3, size, size): central crop, then resized."
+    pictures = iter(pictures)
+    batches = iter(lambda: [np.asarray(picture) for picture in islice(pictures, 256)], [])
+    return np.concatenate([crop_and_resize(np.stack(batch).transpose(0, 3, 1, 2), size, crop) for batch in batches])
+
+def _draw_pair(pair): return draw(*pair)
+
+def _draw_pixels(pairs, size, crop):
+    "The `_pixels` of faces (seed, glasses or None). Many of them are drawn by all cores, where processes can be forked."
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else 1
+    if cores == 1 or len(pairs) < 200: return _pixels(map(_draw_pair, pairs), size, crop)
+    with get_context('fork').Pool(cores) as pool: return _pixels(pool.imap(_draw_pair, pairs, chunksize=16), size, crop)
 
 def _two_groups(count, seed):
     "Drawing seeds of `count` people for domain a and `count` others for domain b."
@@ -775,7 +782,7 @@ def drawn_domains(count, seed=0, size=64, crop=178):
 
     uint8 images (3, size, size); the label is 1 for a man, 0 for a woman. Use seed 0 to train and seed 1 as held out."""
     groups = zip(_two_groups(count, seed), (True, False))
-    a, b = (ImageSet(_pixels((draw(k, k if glasses else None) for k in group), size, crop),
+    a, b = (ImageSet(_draw_pixels([(k, k if glasses else None) for k in group], size, crop),
                      np.array([int(face_of(k).male) for k in group]), ['Female', 'Male']) for group, glasses in groups)
     return Domains(a, b)
 

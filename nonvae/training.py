@@ -132,6 +132,11 @@ class Method(nn.Module):
                               f'set --network.colours {train.shape[0]} --network.width {train.shape[1]}.')
         return train, held_out
 
+    @classmethod
+    def held_out_for(cls, config):
+        "The held-out images alone, for whoever does not train."
+        return cls.data_for(config)[1]
+
     def players(self):
         "The parameters of each player. With one player, all of them."
         return {'all': list(self.parameters())}

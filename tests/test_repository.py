@@ -73,3 +73,6 @@ def test_wheel_works_in_an_empty_environment(run, tmp_path):
     code, out, err = run(python, '-I', '-m', 'nonvae.cli', 'demo', '--quick')
     assert code == 0, out + err
     assert (tmp_path/'demo'/'interpolation.png').exists()
+    code, out, err = run(python, '-I', '-m', 'nonvae.cli', 'transfer', 'transfer-faces')
+    assert code == 0, out + err
+    assert (tmp_path/'transfer.png').exists()

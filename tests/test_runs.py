@@ -11,23 +11,24 @@ import torch
 from safetensors.torch import load_file
 
 SMALL = ['--network.depth', '4', '--training.batch_size', '8', '--training.precision', 'float32', '--training.device', 'cpu']
+MORE = {'transfer-faces': ['--faces', '12']}
 
 
 def weights(folder): return (folder/'model.safetensors').read_bytes()
 
 
-@pytest.mark.parametrize('preset', ['plain-digits', 'denoising-digits', 'acai-digits'])
+@pytest.mark.parametrize('preset', ['plain-digits', 'denoising-digits', 'acai-digits', 'transfer-faces'])
 def test_stopping_and_going_on_gives_the_same_bits(nonvae, tmp_path, preset):
     for folder, steps in (('once', 40), ('twice', 20), ('twice', 40)):
-        code, out, err = nonvae('train', preset, '--out', folder, '--training.steps', steps, *SMALL)
+        code, out, err = nonvae('train', preset, '--out', folder, '--training.steps', steps, *SMALL, *MORE.get(preset, []))
         assert code == 0, err
     assert 'going on from there' in out
     assert weights(tmp_path/'once') == weights(tmp_path/'twice')
 
 
-@pytest.mark.parametrize('preset', ['plain-digits', 'dropout-digits', 'denoising-digits'])
+@pytest.mark.parametrize('preset', ['plain-digits', 'dropout-digits', 'denoising-digits', 'transfer-faces'])
 def test_two_processes_give_the_weights_of_one(run, nonvae, tmp_path, preset):
-    options = ['--training.steps', '12', *SMALL]
+    options = ['--training.steps', '12', *SMALL, *MORE.get(preset, [])]
     assert nonvae('train', preset, '--out', 'one', *options)[0] == 0
     code, out, err = run(sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node', 2, '-m', 'nonvae.cli',
                          'train', preset, '--out', 'two', *options)
