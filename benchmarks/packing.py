@@ -52,16 +52,16 @@ def main():
                 wall, cpu = timed(lambda: preprocess('root', f'lists{repeat}', folders=True, pack=arguments.size))
             rates['packing, wall'].append(arguments.images / wall)
             rates['packing, per core'].append(arguments.images / cpu)
+            memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
             batches = load_domains(f'lists{repeat}', arguments.size)[0].batches(64)
-            rates['batches, packed'].append(64 * 200 / timed(lambda: [batches[s] for s in range(200)])[0])
+            rates['batches, packed'].append(64 * 200 / timed(lambda: [len(batches[s]) for s in range(200)])[0])
             files = [str(file) for file in drawn]
             rates['batches, from JPEG'].append(len(files) / timed(lambda: list(decode_pictures(files, arguments.size, 178)))[0])
-        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f'{processor()}; torch {torch.__version__}; {time.strftime("%Y-%m-%d")}; {arguments.images:,} JPEGs of {kilobytes:.1f} kB to {arguments.size}x{arguments.size}; {arguments.repeats} repeats')
     for name, values in rates.items():
         low, median, high = np.percentile(values, [25, 50, 75])
         print(f'{name:20s}{median:12,.0f} images/s   quartiles {low:,.0f} to {high:,.0f}')
-    print(f'peak memory {memory:,.0f} MB')
+    print(f'peak memory until the last packing {memory:,.0f} MB')
 
 
 if __name__ == '__main__': main()
