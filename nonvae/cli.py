@@ -263,7 +263,7 @@ def transfer_run(run: str, out: str = 'transfer.png', picture: str = 'matrix', a
     a, b = ends['a'][:max(count, 2)], ends['b'][:max(count, 2)]
     if picture == 'interpolate': save_interpolation(out, transfer_strips(method, a, b, frames))
     else: save_image(out, *(transfer_matrix(method, a[:count], b[:count]) if picture == 'matrix' else remove_picture(method, a[:count])))
-    print(f'{out}: {picture} of {min(count, len(a))} images')
+    print(f'{out} is written.')
 
 # %% ../nbs/30_cli.ipynb #30-cli-016
 COMMANDS = {'demo': demo, 'train': train, 'evaluate': evaluate_run, 'interpolate': interpolate_run, 'presets': list_presets,
