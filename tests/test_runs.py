@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 SMALL = ['--network.depth', '4', '--training.batch_size', '8', '--training.precision', 'float32', '--training.device', 'cpu']
-MORE = {'transfer-faces': ['--faces', '12']}
+MORE = {'transfer-faces': ['--faces', '12', '--training.lr', '3e-4']}          # Adam's steps, and so the rounding between two runs, are as long as the rate
 
 
 def weights(folder): return (folder/'model.safetensors').read_bytes()
