@@ -212,12 +212,12 @@ def attribute_scores(model, train, held_out, seed=0, steps=500):
     givers = a.subset(np.random.default_rng(seed).permutation(np.arange(len(b)) % len(a)))
     moved, removed = _pieces(model.transfer, b[:], givers[:]), _pieces(model.remove, a[:])
     domain = Judge(_labelled(train), steps)
-    says_a = lambda images: domain(images.cpu()).argmax(1).numpy() == 1
-    scores = {'classifier_accuracy': domain.accuracy(_labelled(held_out)), 'added': says_a(moved).mean(), 'removed': (~says_a(removed)).mean()}
+    added, gone = (domain(images.cpu()).argmax(1).numpy() == verdict for images, verdict in ((moved, 1), (removed, 0)))
+    scores = {'classifier_accuracy': domain.accuracy(_labelled(held_out)), 'added': added.mean(), 'removed': gone.mean()}
     labelled = _labelled(train, by_label=True)
     if len(set(labelled.labels)) > 1:
         for label, name in enumerate(a.classes):
-            for what, hits, labels in (('added', says_a(moved), b.labels), ('removed', ~says_a(removed), a.labels)):
+            for what, hits, labels in (('added', added, b.labels), ('removed', gone, a.labels)):
                 if (labels == label).any(): scores[f'{what}_{name}'] = hits[labels == label].mean()
         other = Judge(labelled, steps)
         seen = lambda images: other(images.cpu()).argmax(1)
