@@ -32,7 +32,7 @@ from nonvae.transfer import ContentTransfer
 
 BATCH = 64
 TRANSFER = {'transfer-64': TransferNet(64), 'transfer-128': TransferNet(128),
-            'transfer-64-norm': TransferNet(64, scales=5, norm=True), 'transfer-128-norm': TransferNet(128, norm=True)}
+            'transfer-64-norm': TransferNet(64, scales=5, norm='all'), 'transfer-128-norm': TransferNet(128, norm='all')}
 
 
 class PlainACAI:

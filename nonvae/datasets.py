@@ -275,14 +275,38 @@ def pairs_of_classes(data, classes, start=3):
     places = {name: np.flatnonzero(data.labels == name) for pair in classes for name in pair}
     return tuple(data[[places[pair[end]][start + 2 * i + end] for i, pair in enumerate(classes)]] for end in (0, 1))
 
-DATA = 'lines, digits, mnist, svhn, cifar10 or folder:PATH'
+def _arrays(path, size):
+    "Training and test part of an .npz file with x_train, y_train, x_test, y_test: uint8 (N, H, W) or (N, H, W, 3) and labels, as two ImageSets."
+    names = ('x_train', 'y_train', 'x_test', 'y_test')
+    try:
+        with np.load(path) as file: arrays = {name: file[name] for name in names if name in file}
+    except OSError as error:
+        if not Path(path).is_file(): raise NonvaeError(f'There is no file {path}: name an .npz file that is there.') from error
+        raise NonvaeError(f'{path} could not be read ({error.strerror or "it is damaged"}): replace it.') from error
+    except Exception as error:                                  # a damaged file, or one with pickles in it, which we do not run
+        raise NonvaeError(f'{path} is damaged, or no file of plain arrays: save it with numpy.savez.') from error
+    missing = [name for name in names if name not in arrays]
+    if missing: raise NonvaeError(f'{path} lacks the array {missing[0]}: it must hold {", ".join(names)}.')
+    def part(images, labels):
+        if images.dtype != np.uint8 or images.ndim not in (3, 4) or images.shape[3:] not in ((), (1,), (3,)):
+            raise NonvaeError(f'{path} must hold uint8 images (N, H, W) or (N, H, W, 3), but it has {images.dtype} {images.shape}.')
+        images = images[:, None] if images.ndim == 3 else images.transpose(0, 3, 1, 2)
+        if images.shape[2:] == (28, 28) and size == 32: images = np.pad(images, ((0, 0), (0, 0), (2, 2), (2, 2)))
+        elif images.shape[2:] != (size, size): images = crop_and_resize(images, size, min(images.shape[2:]))
+        if not np.issubdtype(labels.dtype, np.integer) or labels.ndim != 1 or (len(labels) and labels.min() < 0):
+            raise NonvaeError(f'The labels in {path} must be whole numbers (N,) from 0, but they are {labels.dtype} {labels.shape}.')
+        return ImageSet(np.ascontiguousarray(images), labels.astype(np.int64), [str(k) for k in range(int(labels.max(initial=0)) + 1)])
+    return part(arrays['x_train'], arrays['y_train']), part(arrays['x_test'], arrays['y_test'])
+
+DATA = 'lines, digits, mnist, svhn, cifar10, a file NAME.npz, or folder:PATH'
 
 def load_data(name, root='data', download=False, size=32, channels=1):
-    """Training and held-out ImageSet of a data set by name: lines, digits, mnist, svhn, cifar10 or folder:PATH.
+    """Training and held-out ImageSet of a data set by name: lines, digits, mnist, svhn, cifar10, a file NAME.npz, or folder:PATH.
 
-    `root` and `download` are for torchvision's sets, `size` and `channels` for a folder. A held-out part is never trained on."""
+    `root` and `download` are for torchvision's sets, `size` for a file or folder, `channels` for a folder. A held-out part is never trained on."""
     if name == 'lines': return lines(20_000, seed=0), lines(1_000, seed=1)
     if name == 'digits': return digits()
     if name in ('mnist', 'svhn', 'cifar10'): return _torchvision_set(name, root, download)
+    if name.endswith('.npz'): return _arrays(name, size)
     if name.startswith('folder:'): return folder(name.removeprefix('folder:'), size, channels)
     raise NonvaeError(f"There is no data set called '{name}': use {DATA}.")

@@ -2,7 +2,8 @@
 
 # %% auto #0
 __all__ = ['ConvNet', 'init_acai', 'UpsampleConv2d', 'stem_conv', 'Encoder', 'Decoder', 'Critic', 'TransferNet', 'init_he',
-           'SharedEncoder', 'SpecificEncoder', 'TransferDecoder', 'Discriminator']
+           'SharedEncoder', 'SpecificEncoder', 'TransferDecoder', 'Discriminator', 'softplus', 'MLPNet', 'MLPEncoder',
+           'MLPDecoder']
 
 # %% ../nbs/04_networks.ipynb #04-networks-002
 import math
@@ -138,7 +139,7 @@ class TransferNet:
     depth: int = 32             # channels of the first convolution; doubled at every halving up to 16 times as many
     sep: int = 25               # channels of the specific code; the shared code has the rest of the decoder's input
     scales: int = 6             # how often the image is halved
-    norm: bool = False          # instance normalisation (without weights) after every convolution but the decoder's last
+    norm: str = 'none'          # instance normalisation (without weights): none, decoder (after its hidden convolutions), or all
 
     colours, batch_norm = 3, False      # no fields: photographs are in colour, and batch norm has no place here
 
@@ -147,8 +148,9 @@ class TransferNet:
             if not 1 <= getattr(self, name) <= 65536: raise NonvaeError(f'network.{name} must be from 1 to 65536, but it is {getattr(self, name)}.')
         if self.latent_width * 2**self.scales != self.width or self.latent_width < 1:
             raise NonvaeError(f'An image of width {self.width} cannot be halved {self.scales} times: choose network.width as a multiple of {2**self.scales}, or fewer network.scales.')
-        if self.norm and self.latent_width == 1:
-            raise NonvaeError('Instance normalisation of a code of 1x1 pixels leaves nothing of it: choose a larger network.width, fewer network.scales, or network.norm false.')
+        if self.norm not in ('none', 'decoder', 'all'): raise NonvaeError(f"network.norm must be none, decoder or all, but it is '{self.norm}'.")
+        if self.norm == 'all' and self.latent_width == 1:
+            raise NonvaeError('Instance normalisation of a code of 1x1 pixels leaves nothing of it: choose a larger network.width, fewer network.scales, or network.norm decoder.')
         if self.sep >= self.channels[-1]:
             raise NonvaeError(f'network.sep is {self.sep}, but both codes together have {self.channels[-1]} channels: choose a smaller one.')
 
@@ -189,7 +191,7 @@ class SharedEncoder(nn.Module):
     def __init__(self, net):
         super().__init__()
         widest = net.channels[-1]
-        self.layers = nn.Sequential(*_strided(nn.Conv2d, [3, *(c - net.sep if c == widest else c for c in net.channels)], net.norm, _leaky))
+        self.layers = nn.Sequential(*_strided(nn.Conv2d, [3, *(c - net.sep if c == widest else c for c in net.channels)], net.norm == 'all', _leaky))
         init_he(self)
 
     def forward(self, x): return self.layers(x)
@@ -198,7 +200,7 @@ class SpecificEncoder(nn.Module):
     "Images (N, 3, width, width) in [-1, 1] to specific codes (N, sep, latent_width, latent_width). Press et al. 2019, `E_s`."
     def __init__(self, net):
         super().__init__()
-        self.layers = nn.Sequential(*_strided(nn.Conv2d, [3, *(min(c, 4 * net.depth) for c in net.channels[:-1]), net.sep], net.norm, _leaky))
+        self.layers = nn.Sequential(*_strided(nn.Conv2d, [3, *(min(c, 4 * net.depth) for c in net.channels[:-1]), net.sep], net.norm == 'all', _leaky))
         init_he(self)
 
     def forward(self, x): return self.layers(x)
@@ -207,7 +209,7 @@ class TransferDecoder(nn.Module):
     "Shared (N, channels - sep, w, w) and specific codes (N, sep, w, w) to images (N, 3, width, width) in (-1, 1). Press et al. 2019, `D`."
     def __init__(self, net):
         super().__init__()
-        hidden = _strided(nn.ConvTranspose2d, [net.channels[-1], *net.channels[-2::-1]], net.norm, lambda: nn.ReLU(inplace=True))
+        hidden = _strided(nn.ConvTranspose2d, [net.channels[-1], *net.channels[-2::-1]], net.norm != 'none', lambda: nn.ReLU(inplace=True))
         self.layers = nn.Sequential(*hidden, nn.ConvTranspose2d(net.depth, 3, 4, 2, 1), nn.Tanh())
         init_he(self)
 
@@ -221,3 +223,50 @@ class Discriminator(nn.Module):
         self.layers = nn.Sequential(nn.Linear(size, 16 * net.depth), _leaky(), nn.Linear(16 * net.depth, 1))
 
     def forward(self, shared): return self.layers(shared.flatten(1))[:, 0]
+
+# %% ../nbs/04_networks.ipynb #04-networks-038
+def softplus(x):
+    "log(1 + exp(x)), any shape, exact for large |x|, too."
+    return F.relu(x) + (1 + (-x.abs()).exp()).log()
+
+# %% ../nbs/04_networks.ipynb #04-networks-040
+@dataclass(frozen=True)
+class MLPNet:
+    "The numbers that fix a fully connected autoencoder (LTAE, arXiv 1901.08479: two hidden layers of 500 on each side)."
+    colours: int = 1            # channels of the image: 1 grey, 3 colour
+    width: int = 32             # image height and width in pixels
+    hidden: int = 500           # numbers in a hidden layer
+    layers: int = 2             # hidden layers of the encoder, and of the decoder
+    latent_size: int = 2        # numbers in a code
+
+    batch_norm = False          # no field: this family has none
+
+    def __post_init__(self):
+        for name in ('colours', 'width', 'hidden', 'layers', 'latent_size'):
+            if not 1 <= getattr(self, name) <= 65536: raise NonvaeError(f'network.{name} must be from 1 to 65536, but it is {getattr(self, name)}.')
+        if self.colours not in (1, 3): raise NonvaeError(f'network.colours must be 1 (grey) or 3 (colour), but it is {self.colours}.')
+
+class _Softplus(nn.Module):
+    def forward(self, x): return softplus(x)
+
+def _dense(sizes):
+    "Linear layers from sizes[0] to sizes[-1] numbers with a softplus between each two."
+    layers = [layer for inputs, outputs in zip(sizes, sizes[1:]) for layer in (nn.Linear(inputs, outputs), _Softplus())]
+    return nn.Sequential(*layers[:-1])
+
+class MLPEncoder(nn.Module):
+    "Images (N, colours, width, width) in [-1, 1] to codes (N, outputs), unbounded; `outputs` is the net's latent_size unless given."
+    def __init__(self, net, outputs=None):
+        super().__init__()
+        self.layers = _dense([net.colours * net.width**2, *[net.hidden] * net.layers, outputs or net.latent_size])
+
+    def forward(self, x): return self.layers(x.flatten(1))
+
+class MLPDecoder(nn.Module):
+    "Codes (N, latent_size) to images (N, colours, width, width) in (-1, 1)."
+    def __init__(self, net):
+        super().__init__()
+        self.layers = _dense([net.latent_size, *[net.hidden] * net.layers, net.colours * net.width**2])
+        self.shape = (net.colours, net.width, net.width)
+
+    def forward(self, z): return 2 * self.layers(z).sigmoid().unflatten(1, self.shape) - 1

@@ -72,7 +72,7 @@ class Training:
 @dataclass(frozen=True)
 class Config:
     "What every method's configuration has; each method adds its own numbers."
-    data: str = 'digits'            # lines, digits, mnist, svhn, cifar10 or folder:PATH
+    data: str = 'digits'            # lines, digits, mnist, svhn, cifar10, NAME.npz or folder:PATH
     root: str = 'data'              # folder of torchvision's data sets
     download: bool = False          # may torchvision fetch them?
     training: Training = field(default_factory=Training)
@@ -96,6 +96,7 @@ class Method(nn.Module):
     `build` makes `self.encoder` and `self.decoder`; `forward` returns a dict of named scalar loss terms.
     The first weights are a function of `config.training.seed`."""
     name, Config, presets = None, Config, {}
+    steps_per_batch = 1                                         # optimiser steps in a row that see the same batch and the same noise
     kinds = {}                                                  # every method by its name
 
     def __init_subclass__(cls):
@@ -119,6 +120,12 @@ class Method(nn.Module):
         training = replace(changes.get('training', config.training), **{name: value for name, value in changes.items() if name not in own})
         return cls(replace(config, **{name: value for name, value in changes.items() if name in own} | {'training': training}))
 
+    @staticmethod
+    def named(name, config):
+        "The method called `name` with a configuration given as nested dicts of plain values."
+        if name not in Method.kinds: raise NonvaeError(f"Nobody has imported the method '{name}' yet: import its module of nonvae first.")
+        return Method.kinds[name](config_from(Method.kinds[name].Config, config))
+
     @classmethod
     def data_for(cls, config):
         "Training and held-out images of a configuration of this method, checked to fit its network."
@@ -140,6 +147,10 @@ class Method(nn.Module):
     def players(self):
         "The parameters of each player. With one player, all of them."
         return {'all': list(self.parameters())}
+
+    def encoders(self):
+        "The networks that `encode` uses."
+        return [self.encoder]
 
     @property
     def device(self):
@@ -194,10 +205,8 @@ class Method(nn.Module):
             if not all(t.isfinite().all() for t in tensors.values()): raise KeyError('weights that are not finite')
         except (safetensors.SafetensorError, OSError, KeyError, TypeError, json.JSONDecodeError) as error:
             raise NonvaeError(f'{path} is damaged, or no file of nonvae: name another, or train again.') from error
-        if name not in Method.kinds: raise NonvaeError(f"{path} holds a model of the method '{name}', which nobody has imported yet: import its module first.")
-        kind = Method.kinds[name]
-        if not issubclass(kind, cls): raise NonvaeError(f'{path} holds a model of {kind.name}, not of {cls.name}: load it with {kind.__name__}.load.')
-        method = kind(config_from(kind.Config, config))
+        method = Method.named(name, config)
+        if not isinstance(method, cls): raise NonvaeError(f'{path} holds a model of {name}, not of {cls.name}: load it with {type(method).__name__}.load.')
         try: method.load_state_dict(tensors)
         except RuntimeError as error: raise NonvaeError(f'The weights in {path} do not fit its own configuration: it is damaged.') from error
         return method.eval()
@@ -249,8 +258,9 @@ class Trainer:
         "One optimiser step on the next batch. Returns the loss terms, unweighted, as floats."
         start = time.perf_counter()
         self.method.train()
-        batch = self.batches[self.steps_done].contiguous(memory_format=self.memory_format)
-        with seeded(self.training.seed, self.steps_done + 1, self.device), torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
+        turn = self.steps_done // self.method.steps_per_batch
+        batch = self.batches[turn].contiguous(memory_format=self.memory_format)
+        with seeded(self.training.seed, turn + 1, self.device), torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
             terms = self.module(batch)
         loss = sum(self.method.term_weights.get(name, 1.) * term for name, term in terms.items())
         self.optimizer.zero_grad()

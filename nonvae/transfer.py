@@ -48,7 +48,7 @@ class ContentTransfer(Method):
     while the discriminator F minimises bce(F(E_c(a)), A) + bce(F(E_c(b)), B)."""
     name, Config = 'transfer', TransferConfig
     presets = {
-        'transfer-faces': TransferConfig(network=TransferNet(64, 16, 16, 5), training=_FACES),
+        'transfer-faces': TransferConfig(network=TransferNet(64, 16, 16, 5, 'decoder'), training=_FACES),
         'transfer-celeba': TransferConfig('glasses_train', network=TransferNet(128, 32, 25), training=_CELEBA),
         'transfer-celeba-sep50': TransferConfig('glasses_train', network=TransferNet(128, 32, 50), training=_CELEBA),
         'transfer-celeba-mouth': TransferConfig('mouth_train', network=TransferNet(128, 32, 25), training=_CELEBA),
@@ -127,7 +127,7 @@ class ContentTransfer(Method):
             norm = 'specific.layers.15.weight' in weights                    # with normalisation every third layer is a convolution, else every second
             sep = len(weights[f'specific.layers.{15 if norm else 10}.weight'])
             channels, latent_width = len(weights['decoder.layers.0.weight']), (weights['discriminator.layers.0.weight'].shape[1] / len(weights[f'shared.layers.{15 if norm else 10}.weight']))**.5
-            method = cls(TransferConfig('glasses_train', network=TransferNet(64 * round(latent_width), channels // 16, sep, 6, norm), training=_CELEBA))
+            method = cls(TransferConfig('glasses_train', network=TransferNet(64 * round(latent_width), channels // 16, sep, 6, 'all' if norm else 'none'), training=_CELEBA))
             method.load_state_dict(weights)
         except Exception as error:                                           # whatever is wrong inside, the cure is the same
             raise NonvaeError(f'{path} is damaged, or no checkpoint of oripress/ContentDisentanglement or of the student project: name another.') from error
