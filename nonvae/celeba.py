@@ -6,11 +6,9 @@ __all__ = ['PRESETS', 'LISTS', 'OURS', 'Attributes', 'attribute_number', 'read_a
 
 # %% ../nbs/03_celeba.ipynb #03-celeba-002
 import hashlib, io, json, os, re, shutil, time, zipfile
-try: import fcntl
-except ImportError: fcntl = None                        # Windows has no such locks
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from itertools import islice
@@ -21,7 +19,7 @@ import torch
 from PIL import Image
 from tqdm import tqdm
 
-from .core import NonvaeError, atomic_write
+from .core import NonvaeError, alone_in, atomic_write, write_json
 from .datasets import Domains, ImageSet, crop_and_resize, read_rgb
 
 # %% ../nbs/03_celeba.ipynb #03-celeba-007
@@ -212,9 +210,6 @@ def _read_json(path):
     except (OSError, ValueError): return {}                     # not there, or damaged: as good as not there
     return content if isinstance(content, dict) else {}
 
-def _write_json(path, content):
-    with atomic_write(path) as temporary: temporary.write_text(json.dumps(content, indent=1) + '\n', encoding='utf-8')
-
 class _Packing:
     "Lists of pictures being packed into `dest/LIST-SIZE.npy.partial`; `packing-SIZE.json` says how far it is, so that it can go on."
     save_seconds = 1.                                           # between two saves of how far it is
@@ -235,7 +230,7 @@ class _Packing:
         path = self.partial(name)
         return path.is_file() and not path.is_symlink() and path.stat().st_size >= len(_header(0, self.size)) + rows * self.row
 
-    def save(self): _write_json(self.file, {'key': self.key, 'done': self.done, 'bad': self.bad})
+    def save(self): write_json(self.file, {'key': self.key, 'done': self.done, 'bad': self.bad})
 
     def check_space(self):
         there = self.dest
@@ -314,18 +309,7 @@ def _check_dest(dest):
     if strangers and 'preprocess.json' not in inside and inside - set(strangers):
         raise NonvaeError(f'{dest} holds lists that preprocess did not make, among other files such as {strangers[0]}: name an empty folder with --dest.')
 
-@contextmanager
-def _alone(dest):
-    "Two commands must not write to one folder at the same time. However this process ends, the lock ends with it."
-    place = os.open(dest, os.O_RDONLY) if fcntl else None
-    try:
-        if fcntl:
-            try: fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError: raise NonvaeError(f'Another command is writing to {dest}: wait until it is done, or name another folder with --dest.') from None
-            except OSError: pass                                # a file system without locks
-        yield
-    finally:
-        if fcntl: os.close(place)
+def _busy(dest): return f'Another command is writing to {dest}: wait until it is done, or name another folder with --dest.'
 
 def preprocess(root: str, dest: str, attributes: str | None = None, config: str = 'glasses', num_test_imgs: int = 64, split: str = 'first',
                folders: bool = False, pack: int | None = None, crop: int = 178, skip_bad: bool = False):
@@ -375,7 +359,7 @@ def preprocess(root: str, dest: str, attributes: str | None = None, config: str 
     if packing: packing.check_space()
     try: target.mkdir(parents=True, exist_ok=True)
     except OSError as error: raise NonvaeError(f'{dest} cannot be made ({error.strerror}): name another folder with --dest.') from error
-    with _alone(target):
+    with alone_in(target, _busy(target)):
         if packing:
             try: rate = packing.run()
             except TooSmall:                                        # other settings are needed, so there is nothing to go on from
@@ -435,7 +419,7 @@ def _finish(dest, lists, labels, table, packing, old, settings):
         if packing:
             for name in LISTS: os.replace(packing.partial(name), dest/f'{name}-{packing.size}.npy')
             packed[str(packing.size)] = {'crop': packing.crop, 'key': packing.key, 'lists': digests, 'bad': sum(map(len, packing.bad.values()))}
-        _write_json(dest/'preprocess.json', settings | {'packed': packed})
+        write_json(dest/'preprocess.json', settings | {'packed': packed})
     except OSError as error: raise NonvaeError(f'{dest} could not be written ({error.strerror}): free some space, or name another folder with --dest.') from error
 
 # %% ../nbs/03_celeba.ipynb #03-celeba-045

@@ -3,10 +3,12 @@
 # %% auto #0
 __all__ = ['NonvaeError', 'to_float', 'to_uint8', 'tile', 'show', 'save_image', 'picture_format', 'pick_device',
            'native_bfloat16', 'pick_precision', 'keep_freed_memory', 'step_seed', 'seeded', 'rank_and_world',
-           'batch_noise', 'frozen', 'atomic_write']
+           'batch_noise', 'frozen', 'atomic_write', 'write_json', 'alone_in']
 
 # %% ../nbs/00_core.ipynb #00-core-002
-import ctypes, math, os, sys
+import ctypes, json, math, os, sys
+try: import fcntl
+except ImportError: fcntl = None                        # Windows has no such locks
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -174,3 +176,22 @@ def atomic_write(path):
         raise NonvaeError(f'{path} could not be written ({reason}): free some space, or choose a folder you may write to.') from error
     finally:
         with suppress(OSError): temporary.unlink()           # there only if something went wrong; that error is the one to report
+
+# %% ../nbs/00_core.ipynb #00-core-039
+def write_json(path, content):
+    "Write nested dicts and lists as JSON, whole or not at all."
+    with atomic_write(path) as temporary: temporary.write_text(json.dumps(content, indent=2) + '\n', encoding='utf-8')
+
+@contextmanager
+def alone_in(folder, refusal):
+    """Within the block no other process that asks the same is in `folder`: it gets the NonvaeError `refusal`.
+
+    However a process ends, its lock ends with it. Windows and some network disks have no such locks; there nobody is refused."""
+    if not fcntl: yield; return
+    place = os.open(folder, os.O_RDONLY)
+    try:
+        try: fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError: raise NonvaeError(refusal) from None
+        except OSError: pass                                    # a file system without locks
+        yield
+    finally: os.close(place)

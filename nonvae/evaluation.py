@@ -175,7 +175,7 @@ class Judge(nn.Module):
     `features` maps images (N, C, H, W) to unit vectors (N, 64); calling it gives class logits."""
     def __init__(self, train, steps=500, seed=0):
         super().__init__()
-        classes = int(train.labels.max()) + 1
+        self.steps, classes = steps, int(train.labels.max()) + 1
         if classes < 2: raise NonvaeError('A judge needs images of at least two classes, but all have the same label.')
         channels, height, width = train.shape
         if height % 8 or width % 8: raise NonvaeError(f'A judge halves the image three times, but {height}x{width} is no multiple of 8.')

@@ -5,7 +5,7 @@ __all__ = ['TRANSFORMS', 'standardise', 'min_max', 'LTAEConfig', 'ConvLTAEConfig
            'VAEConfig', 'VAE']
 
 # %% ../nbs/13_ltae.ipynb #13-ltae-002
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import nn
@@ -16,14 +16,16 @@ from .networks import ConvNet, Decoder, Encoder, MLPDecoder, MLPEncoder, MLPNet
 from .training import EXPERIMENTS, Config, Method, Training
 
 # %% ../nbs/13_ltae.ipynb #13-ltae-003
+_SMALLEST = 1e-4        # a number of the code that varies less than this counts as constant, which also bounds the gradients
+
 def standardise(z):
     "Codes (N, ...) to mean 0 and standard deviation 1 of every number over the batch; a number that does not vary becomes 0."
-    return (z - z.mean(0)) / (z.var(0) + 1e-12).sqrt()
+    return (z - z.mean(0)) / z.var(0, correction=0).clamp(min=_SMALLEST**2).sqrt()
 
 def min_max(z):
     "Codes (N, ...) scaled so that every number runs from 0 to 1 over the batch; a number that does not vary becomes 0."
     low, high = z.amin(0), z.amax(0)
-    return (z - low) / (high - low + 1e-6)
+    return (z - low) / (high - low).clamp(min=_SMALLEST)
 
 TRANSFORMS = {'standardise': standardise, 'min-max': min_max}
 

@@ -6,8 +6,6 @@ __all__ = ['WEIGHTS', 'MAY_CHANGE', 'EXPERIMENTS', 'check_types', 'Training', 'C
 
 # %% ../nbs/05_training.ipynb #05-training-002
 import csv, io, json, os, signal, threading, time
-try: import fcntl
-except ImportError: fcntl = None                        # Windows has no such locks
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -20,7 +18,7 @@ import yaml
 from torch import nn
 from tqdm import tqdm
 
-from .core import (NonvaeError, atomic_write, keep_freed_memory, pick_device, pick_precision, rank_and_world, save_image,
+from .core import (NonvaeError, alone_in, atomic_write, keep_freed_memory, pick_device, pick_precision, rank_and_world, save_image,
                          seeded)
 from .datasets import load_data
 from .networks import ConvNet
@@ -177,10 +175,10 @@ class Method(nn.Module):
         z = self.encode(images)
         return torch.cat([images, *(self.decode(codes).to(images.device) for codes in (z, (z + z.roll(-1, 0)) / 2))]), count
 
-    def save(self, path):
-        "Weights and configuration in one safetensors file."
+    def save(self, path, half=False):
+        "Weights and configuration in one safetensors file; `half`: float16, which is half as large and precise to about three digits."
         header = json.dumps({'method': self.name, 'config': asdict(self.config)})
-        tensors = {name: t.detach().cpu().contiguous() for name, t in self.state_dict().items()}
+        tensors = {name: t.detach().cpu().to(torch.float16 if half and t.is_floating_point() else t.dtype).contiguous() for name, t in self.state_dict().items()}
         with atomic_write(path) as temporary: temporary.write_bytes(safetensors.torch.save(tensors, {'nonvae': header}))
 
     @classmethod
@@ -325,15 +323,10 @@ class Trainer:
     @contextmanager
     def alone(self):
         "Within the block no other process may train in the same run folder."
-        if not self.out or self.rank > 0 or not fcntl: yield; return
-        try:
-            self.out.mkdir(parents=True, exist_ok=True)
-            lock = open(self.out/'.lock', 'w')
+        if not self.out or self.rank > 0: yield; return
+        try: self.out.mkdir(parents=True, exist_ok=True)
         except OSError as error: raise NonvaeError(f'{self.out} could not be written ({error.strerror}): choose a folder you may write to.') from error
-        with lock:
-            try: fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError: raise NonvaeError(f'Another process is training in {self.out}: wait for it, or choose another --out.') from None
-            yield
+        with alone_in(self.out, f'Another process is training in {self.out}: wait for it, or choose another --out.'): yield
 
     @contextmanager
     def stop_on_signal(self):

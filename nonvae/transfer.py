@@ -72,6 +72,8 @@ class ContentTransfer(Method):
     def held_out_for(cls, config):
         return drawn_domains(200, 1, config.network.width) if config.data == 'faces' else load_domains(config.data, config.network.width)[1]
 
+    def encoders(self): return [self.shared, self.specific]
+
     def encode(self, x):
         "Images (N, 3, W, W) in [-1, 1] to (shared, specific) codes, on the method's device."
         x = x.to(self.device)
