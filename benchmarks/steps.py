@@ -2,9 +2,11 @@
 
     python benchmarks/steps.py [--threads 1] [--repeats 9] [--networks lines mnist-z16 cifar10-z16 transfer-64 ...] [--device auto]
 
-ACAI (lines, mnist-z16, cifar10-z16) and content transfer (transfer-64, transfer-128, with -norm: instance normalisation) at the
-papers' sizes. A step is: batch of 64 images, both players' losses, gradients, optimiser. The plain step has a forward and a
-backward pass for each player, for transfer also for each domain, NCHW, float32, plain layers and plain Adam. Each variant lives
+ACAI (lines, mnist-z16, cifar10-z16), content transfer (transfer-64, transfer-128, with -norm: instance normalisation) and LTAE
+(ltae-2, ltae-256) at the papers' sizes, and the cross-changed loss on ACAI's network for CIFAR-10 (cross-cifar10-z16) and on a
+small one of depth 4 (cross-small). A step is: batch of 64 images (LTAE 100), all players' losses, gradients, optimiser. The plain
+step has a forward and a backward pass for each player, for transfer also for each domain, for the cross-changed loss also for x and
+t(x), NCHW, float32, plain layers and plain Adam; LTAE's reads its batches through a DataLoader of pictures. Each variant lives
 in a process of its own, since how freed memory is handled is a setting of the process, and they take their steps in turn, so
 that whatever else the machine does falls on all of them. "plain, memory kept" is the plain step with nonvae's handling of
 memory, to tell its share of the gain. Printed: median and spread (quartiles) of the time of a step, the ratio to the plain
@@ -18,21 +20,32 @@ import time
 import numpy as np
 import torch
 import torch.multiprocessing as mp
+from PIL import Image
 from torch import nn
 from torch.nn import functional as F
+from torch.utils.data import DataLoader, Dataset
 from torch.utils.flop_counter import FlopCounterMode
+from torchvision.transforms.functional import to_tensor
 
 from nonvae.acai import ACAI
+from nonvae.autoencoder import Autoencoder, AutoencoderConfig
 from nonvae.core import keep_freed_memory, native_bfloat16, pick_device
+from nonvae.crosschange import AUGMENTATIONS, CrossChange
 from nonvae.datasets import Domains, ImageSet
 from nonvae.interpolation import lerp
-from nonvae.networks import Critic, Decoder, Discriminator, Encoder, SharedEncoder, SpecificEncoder, TransferDecoder, TransferNet
+from nonvae.ltae import LTAE
+from nonvae.networks import (ConvNet, Critic, Decoder, Discriminator, Encoder, MLPNet, SharedEncoder, SpecificEncoder, TransferDecoder,
+                             TransferNet)
 from nonvae.training import EXPERIMENTS, Trainer
 from nonvae.transfer import ContentTransfer
 
-BATCH = 64
 TRANSFER = {'transfer-64': TransferNet(64), 'transfer-128': TransferNet(128),
             'transfer-64-norm': TransferNet(64, scales=5, norm='all'), 'transfer-128-norm': TransferNet(128, norm='all')}
+LINEAR = {'ltae-2': MLPNet(), 'ltae-256': MLPNet(latent_size=256)}
+CROSSED = {'cross-small': ConvNet(3, 32, 4, 4, 16), 'cross-cifar10-z16': EXPERIMENTS['cifar10-z16'][1]}
+
+
+def batch_of(name): return 100 if name in LINEAR else 64
 
 
 class PlainACAI:
@@ -94,6 +107,58 @@ class PlainTransfer:
         return loss.item(), verdict.item()
 
 
+class PlainLTAE:
+    "The training step of LTAE-S as one would write it down: Softplus layers, and a DataLoader of pictures that become tensors one by one."
+    def __init__(self, network, data, device):
+        def layers(sizes): return [layer for i, o in zip(sizes, sizes[1:]) for layer in (nn.Linear(i, o), nn.Softplus())][:-1]
+        h, pixels = network.latent_size, network.width**2
+        self.encoder = nn.Sequential(nn.Flatten(), *layers([pixels, 500, 500, h])).to(device)
+        self.decoder = nn.Sequential(*layers([h, 500, 500, pixels]), nn.Sigmoid()).to(device)
+        self.alpha, self.beta = (nn.Parameter(torch.randn(1, h, device=device)) for _ in range(2))
+        self.optimizer = torch.optim.Adam([*self.encoder.parameters(), *self.decoder.parameters(), self.alpha, self.beta], 1e-3)
+        self.loader, self.device = DataLoader(Pictures(data), 100, shuffle=True, drop_last=True), device
+        self.batches = iter(self.loader)
+
+    def step(self):
+        try: x = next(self.batches).to(self.device)
+        except StopIteration:
+            self.batches = iter(self.loader)
+            x = next(self.batches).to(self.device)
+        z = self.encoder(x)
+        u = self.alpha * (z + self.beta)
+        x_hat = self.decoder(u + .05 * torch.randn_like(u))
+        loss = (x_hat - x.flatten(1)).square().mean() + ((z - z.mean(0)) / z.std(0) - u).square().mean()
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+        return loss.item()
+
+
+class Pictures(Dataset):
+    "An ImageSet as torchvision's data sets give it: one picture at a time, made a tensor by a transform."
+    def __init__(self, data): self.data = data
+    def __len__(self): return len(self.data)
+    def __getitem__(self, i): return to_tensor(Image.fromarray(self.data.images[i, 0]))
+
+
+class PlainCrossChange:
+    "A step of the cross-changed loss as one would write it down: x and t(x) apart, only the encoder's weights move."
+    def __init__(self, network, batches, device):
+        self.encoder, self.decoder = (kind(network, fast=False).to(device) for kind in (Encoder, Decoder))
+        self.optimizer = torch.optim.Adam(self.encoder.parameters(), 1e-4)
+        self.batches, self.steps_done = batches, 0
+
+    def step(self):
+        x = self.batches[self.steps_done // 7]
+        x_aug = AUGMENTATIONS['flip-width'](x)
+        loss = (self.decoder(self.encoder(x)) - x_aug).square().mean() + (self.decoder(self.encoder(x_aug)) - x).square().mean()
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+        self.steps_done += 1
+        return loss.item()
+
+
 def seconds(step, device):
     if device.type == 'cuda': torch.cuda.synchronize()
     start = time.perf_counter()
@@ -117,15 +182,22 @@ def worker(pipe, name, variant, device, threads):
     "Makes a variant, sends the arithmetic of one step, then for every True received the seconds of a step."
     torch.set_num_threads(threads)
     device = torch.device(device)
-    network = TRANSFER[name] if name in TRANSFER else EXPERIMENTS[name][1]
-    shape = (4 * BATCH, network.colours, network.width, network.width)
-    data = ImageSet(np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8), np.zeros(4 * BATCH, int), [''])
+    network = {**TRANSFER, **LINEAR, **CROSSED}.get(name) or EXPERIMENTS[name][1]
+    batch = batch_of(name)
+    shape = (4 * batch, network.colours, network.width, network.width)
+    data = ImageSet(np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8), np.zeros(4 * batch, int), [''])
     if name in TRANSFER: data = Domains(data, data)
     if variant == 'plain, memory kept': keep_freed_memory()
-    if variant.startswith('plain'): trainer = (PlainTransfer if name in TRANSFER else PlainACAI)(network, data.batches(BATCH, device=device), device)
+    if variant.startswith('plain'):
+        kind = PlainTransfer if name in TRANSFER else PlainLTAE if name in LINEAR else PlainCrossChange if name in CROSSED else PlainACAI
+        trainer = kind(network, data if name in LINEAR else data.batches(batch, device=device), device)
     else:
-        changes = {'batch_size': BATCH, 'precision': variant.split()[1], 'device': str(device)}
-        trainer = Trainer(ContentTransfer.preset('celeba', network=network, **changes) if name in TRANSFER else ACAI.preset(name, **changes), data)
+        changes = {'batch_size': batch, 'precision': variant.split()[1], 'device': str(device)}
+        if name in TRANSFER: method = ContentTransfer.preset('celeba', network=network, **changes)
+        elif name in LINEAR: method = LTAE.preset('s-2', network=network, **changes)
+        elif name in CROSSED: method = CrossChange(Autoencoder(AutoencoderConfig(network=network)), ['flip-width'], **changes)
+        else: method = ACAI.preset(name, **changes)
+        trainer = Trainer(method, data)
     with FlopCounterMode(display=False) as counter: trainer.step()
     trainer.step()
     pipe.send(counter.get_total_flops())
@@ -143,7 +215,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('--threads', type=int, default=1)
     parser.add_argument('--repeats', type=int, default=9)
-    parser.add_argument('--networks', nargs='+', default=['lines', 'mnist-z16', 'cifar10-z16', *TRANSFER])
+    parser.add_argument('--networks', nargs='+', default=['lines', 'mnist-z16', 'cifar10-z16', *TRANSFER, *LINEAR, *CROSSED])
     parser.add_argument('--device', default='auto')
     parser.add_argument('--bfloat16', action='store_true', help='measure bfloat16 also where it is emulated')
     arguments = parser.parse_args()
@@ -152,7 +224,7 @@ def main():
     precisions = ['float32'] + ['bfloat16'] * (native_bfloat16(device) or arguments.bfloat16)
     peaks = {name: peak(getattr(torch, name), device) for name in precisions}
     where = torch.cuda.get_device_name(device) if device.type == 'cuda' else f'{processor()}, {arguments.threads} thread(s)'
-    print(f'{where}; torch {torch.__version__}; {time.strftime("%Y-%m-%d")}; batch {BATCH}; {arguments.repeats} repeats, interleaved')
+    print(f'{where}; torch {torch.__version__}; {time.strftime("%Y-%m-%d")}; {arguments.repeats} repeats, interleaved')
     print('highest rate reached: ' + ', '.join(f'{name} {rate / 1e9:.0f} GFLOP/s' for name, rate in peaks.items()))
     if 'bfloat16' not in precisions: print('bfloat16 is not measured: this processor does not compute it natively')
 
@@ -163,7 +235,7 @@ def main():
         for variant in variants:
             here, there = mp.Pipe()
             mp.Process(target=worker, args=(there, name, variant, str(device), arguments.threads), daemon=True).start()
-            workers[variant], flops[variant] = here, here.recv() / BATCH
+            workers[variant], flops[variant] = here, here.recv() / batch_of(name)
         times = {variant: [] for variant in variants}
         for _ in range(arguments.repeats):
             for variant, pipe in workers.items():
@@ -173,9 +245,9 @@ def main():
         for variant in variants:
             low, median, high = np.percentile(times[variant], [25, 50, 75])
             ratio = np.median(np.array(times['plain']) / np.array(times[variant]))
-            rate = flops[variant] * BATCH / median
+            rate = flops[variant] * batch_of(name) / median
             share = rate / peaks[variant.split()[1] if variant.startswith('nonvae') else 'float32']
-            print(f'{name:18s} {variant:19s} {1e3 * median:8.1f} {1e3 * low:7.1f}-{1e3 * high:<7.1f} {BATCH / median:9.0f} {ratio:6.2f} '
+            print(f'{name:18s} {variant:19s} {1e3 * median:8.1f} {1e3 * low:7.1f}-{1e3 * high:<7.1f} {batch_of(name) / median:9.0f} {ratio:6.2f} '
                   f'{flops[variant] / 1e6:12.0f} {rate / 1e9:8.0f} {share:8.0%}', flush=True)
 
 

@@ -11,27 +11,31 @@ import torch
 from safetensors.torch import load_file
 
 SMALL = ['--network.depth', '4', '--training.batch_size', '8', '--training.precision', 'float32', '--training.device', 'cpu']
-MORE = {'transfer-faces': ['--faces', '12', '--training.lr', '3e-4']}          # Adam's steps, and so the rounding between two runs, are as long as the rate
+MORE = {'transfer-faces': ['--faces', '12', '--training.lr', '3e-4'],          # Adam's steps, and so the rounding between two runs, are as long as the rate
+        'ltae-s-2': ['--training.precision', 'float32'], 'crosschange': ['--from', 'plain-digits', '--training.precision', 'float32', '--training.batch_size', '8']}
+
+
+def options(preset): return [*(SMALL if preset not in ('ltae-s-2', 'crosschange') else ['--training.device', 'cpu']), *MORE.get(preset, [])]
 
 
 def weights(folder): return (folder/'model.safetensors').read_bytes()
 
 
-@pytest.mark.parametrize('preset', ['plain-digits', 'denoising-digits', 'acai-digits', 'transfer-faces'])
+@pytest.mark.parametrize('preset', ['plain-digits', 'denoising-digits', 'acai-digits', 'transfer-faces', 'ltae-s-2', 'crosschange'])
 def test_stopping_and_going_on_gives_the_same_bits(nonvae, tmp_path, preset):
     for folder, steps in (('once', 40), ('twice', 20), ('twice', 40)):
-        code, out, err = nonvae('train', preset, '--out', folder, '--training.steps', steps, *SMALL, *MORE.get(preset, []))
+        code, out, err = nonvae('train', preset, '--out', folder, '--training.steps', steps, *options(preset))
         assert code == 0, err
     assert 'going on from there' in out
     assert weights(tmp_path/'once') == weights(tmp_path/'twice')
 
 
-@pytest.mark.parametrize('preset', ['plain-digits', 'dropout-digits', 'denoising-digits', 'transfer-faces'])
+@pytest.mark.parametrize('preset', ['plain-digits', 'dropout-digits', 'denoising-digits', 'transfer-faces', 'crosschange'])
 def test_two_processes_give_the_weights_of_one(run, nonvae, tmp_path, preset):
-    options = ['--training.steps', '12', *SMALL, *MORE.get(preset, [])]
-    assert nonvae('train', preset, '--out', 'one', *options)[0] == 0
+    chosen = ['--training.steps', '12', *options(preset)]
+    assert nonvae('train', preset, '--out', 'one', *chosen)[0] == 0
     code, out, err = run(sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node', 2, '-m', 'nonvae.cli',
-                         'train', preset, '--out', 'two', *options)
+                         'train', preset, '--out', 'two', *chosen)
     assert code == 0, err
     one, two = load_file(tmp_path/'one'/'model.safetensors'), load_file(tmp_path/'two'/'model.safetensors')
     assert max((one[name] - two[name]).abs().max().item() for name in one) < 1e-5
