@@ -2,8 +2,8 @@
 
 # %% auto #0
 __all__ = ['COMMANDS', 'HELP', 'all_presets', 'nearest_name', 'find_preset', 'field_comments', 'run_parser', 'train',
-           'evaluate_run', 'evaluate_images', 'load_run', 'write_json', 'interpolate_run', 'list_presets', 'demo',
-           'score_table', 'transfer_run', 'run_command', 'main']
+           'evaluate_run', 'evaluate_images', 'load_run', 'interpolate_run', 'take_from', 'list_presets', 'demo',
+           'score_table', 'transfer_run', 'compare_command', 'run_command', 'main']
 
 # %% ../nbs/30_cli.ipynb #30-cli-002
 import dataclasses, difflib, inspect, json, os, re, sys, time, warnings
@@ -18,18 +18,21 @@ from . import __version__
 from .acai import ACAI
 from .autoencoder import Autoencoder
 from .celeba import preprocess
-from .core import NonvaeError, atomic_write, picture_format, save_image, show
+from .compare import compare
+from .core import NonvaeError, atomic_write, picture_format, save_image, show, write_json
+from .crosschange import CrossChange
 from .datasets import digits, folder, pairs_of_classes, read_images
 from .evaluation import Judge, evaluate
 from .faces import write_celeba
 from .interpolation import interpolate, lerp, save_gif, save_interpolation, slerp, strip
+from .ltae import VAE, LTAE, ConvLTAE
 from .training import WEIGHTS, Method, Trainer, TrainingDiverged, plain, processes
 from .transfer import ContentTransfer, evaluate_transfer, remove_picture, transfer_matrix, transfer_strips
 
 # %% ../nbs/30_cli.ipynb #30-cli-005
 def all_presets():
     "Every preset: {name: (method class, configuration)}."
-    return {name: (kind, config) for kind in (Autoencoder, ACAI, ContentTransfer) for name, config in kind.presets.items()}
+    return {name: (kind, config) for kind in (Autoencoder, ACAI, ContentTransfer, LTAE, ConvLTAE, VAE, CrossChange) for name, config in kind.presets.items()}
 
 def nearest_name(name, names):
     "': did you mean ...?' for the known name most like `name`, or a full stop where none is like it."
@@ -82,11 +85,16 @@ def train(arguments):
         else: raise NonvaeError('Say which preset to train: nonvae train PRESET --out RUN. (`nonvae presets` lists them all.)')
     name, *arguments = arguments
     kind, preset = find_preset(name)
+    trained = None
+    if kind is CrossChange:
+        trained, arguments = take_from(arguments)
+        if trained: preset = CrossChange.settings_for(trained, preset)
     parser = jsonargparse.ArgumentParser(prog=f'nonvae train {name}', exit_on_error=False,
                                          description='Trains, or goes on training, into a run folder. Ctrl-C saves and stops; the same command goes on.')
     parser.add_argument('--out', type=str, required=True, help='the run folder')
     parser.add_argument('--config', action='config', help='a YAML file with fields, such as config.yaml of another run')
     parser.add_argument('--method', default=kind.name, help='as config.yaml names it; no other than this preset\'s method')
+    if kind is CrossChange: parser.add_argument('--from', dest='source', type=str, help='the run folder or weights of the trained autoencoder')
     parser.add_class_arguments(kind.Config)
     comments = field_comments(kind.Config)
     for action in parser._actions: action.help = comments.get(action.dest, action.help)
@@ -95,16 +103,19 @@ def train(arguments):
     if not chosen.out: raise NonvaeError('--out is empty: name a folder for the run.')
     if chosen.method != kind.name: raise NonvaeError(f"The file is for the method '{chosen.method}', but {name} is for '{kind.name}': choose another preset.")
     config = kind.Config(**{field.name: getattr(chosen, field.name) for field in dataclasses.fields(kind.Config)})
+    if kind is CrossChange and not trained: raise NonvaeError('Say which trained autoencoder to change: nonvae train crosschange --from RUN --out NEW_RUN.')
     with processes():
         train_set, held_out = kind.data_for(config)
-        trainer = Trainer(kind(config), train_set, held_out=held_out, out=chosen.out)
+        method = kind(config)
+        if trained: method.autoencoder.load_state_dict(trained.state_dict())
+        trainer = Trainer(method, train_set, held_out=held_out, out=chosen.out)
         if trainer.rank == 0 and trainer.steps_done: print(f'{chosen.out} is at step {trainer.steps_done}: going on from there.')
         if trainer.steps_done >= config.training.steps and trainer.rank == 0: print('Nothing is left to do: raise --training.steps to go on.')
         trainer.fit()
         if trainer.rank == 0 and trainer.interrupted:
             print(f'Stopped after step {trainer.steps_done}, everything is saved. The same command goes on from here.')
         elif trainer.rank == 0:
-            look = 'transfer' if kind is ContentTransfer else 'interpolate'
+            look = 'transfer' if isinstance(getattr(method, 'autoencoder', method), ContentTransfer) else 'interpolate'
             print(f'{chosen.out} is at step {trainer.steps_done}. Next: nonvae evaluate {chosen.out}, or nonvae {look} {chosen.out} --out {chosen.out}/{look}.png')
     return 130 if trainer.interrupted else 0
 
@@ -135,12 +146,9 @@ def evaluate_images(method, train_set, held_out, judge):
 def load_run(run):
     "The method in a run folder or file, or that ships in the package under this name."
     if not run: raise NonvaeError('The name of the run is empty: name a run folder or a .safetensors file.')
-    if not Path(run).exists() and (WEIGHTS/f'{run}.safetensors').exists(): return Method.pretrained(run)
-    return Method.load(run)
-
-def write_json(path, content):
-    "Write nested dicts as JSON."
-    with atomic_write(path) as temporary: temporary.write_text(json.dumps(content, indent=2) + '\n', encoding='utf-8')
+    shipped = not Path(run).exists() and (WEIGHTS/f'{run}.safetensors').exists()
+    method = Method.pretrained(run) if shipped else Method.load(run)
+    return method.autoencoder if isinstance(method, CrossChange) else method         # from here on it is the autoencoder that it changed
 
 def interpolate_run(run: str, out: str = 'interpolation.png', pairs: int = 8, frames: int = 11, mix: str = 'lerp', images: str | None = None, seed: int = 0):
     """Writes interpolations between held-out images as a strip (.png) or an animation (.gif).
@@ -171,12 +179,21 @@ def interpolate_run(run: str, out: str = 'interpolation.png', pairs: int = 8, fr
     save_interpolation(out, interpolate(method, a, b, frames, {'lerp': lerp, 'slerp': slerp}[mix]))
     print(f'{out}: {pairs} interpolations of {frames} frames')
 
+def take_from(arguments):
+    "The trained method that --from names in a list of arguments, or None, and the other arguments."
+    if '--from' in arguments[:-1]:
+        place = arguments.index('--from')
+        return load_run(arguments[place + 1]), arguments[:place] + arguments[place + 2:]
+    found = [a for a in arguments if a.startswith('--from=')]
+    return (load_run(found[-1].removeprefix('--from=')) if found else None), [a for a in arguments if a not in found]
+
 def list_presets():
     "Lists every preset: what it is trained on, the size of its code, its training."
-    print(f'{"preset":24s} {"data":9s} {"image":9s} {"code":>5s} {"steps":>8s} {"batch":>6s} {"rate":>7s}')
+    print(f'{"preset":28s} {"data":9s} {"image":8s} {"code":>5s} {"steps":>8s} {"batch":>6s} {"rate":>7s}')
     for name, (kind, config) in all_presets().items():
-        n, t = config.network, config.training
-        print(f'{name:24s} {config.data:9s} {n.colours}x{n.width}x{n.width:<4d} {n.latent_size:5d} {t.steps:8,d} {t.batch_size:6d} {t.lr:7.0e}')
+        t = config.training
+        size = f'{config.network.colours}x{config.network.width}x{config.network.width:<4d} {config.network.latent_size:5d}' if kind is not CrossChange else 'that of --from'
+        print(f'{name:28s} {config.data:9s} {size:14s} {t.steps:8,d} {t.batch_size:6d} {t.lr:7.0e}')
 
 # %% ../nbs/30_cli.ipynb #30-cli-012
 def demo(out: str = 'demo', quick: bool = False, seed: int = 0):
@@ -266,13 +283,28 @@ def transfer_run(run: str, out: str = 'transfer.png', picture: str = 'matrix', a
     print(f'{out} is written.')
 
 # %% ../nbs/30_cli.ipynb #30-cli-016
+def compare_command(arguments):
+    "nonvae compare [RUN ...] [--out FOLDER] [--quick] [--seeds 3]"
+    matplotlib.use('Agg')
+    count = next((i for i, a in enumerate(arguments) if a.startswith('-')), len(arguments))
+    runs, arguments = arguments[:count], arguments[count:]
+    parser = jsonargparse.ArgumentParser(prog='nonvae compare [RUN ...]', exit_on_error=False, description=compare.__doc__.split('\n')[0])
+    parser.add_function_arguments(compare, skip={'runs'})
+    for action in parser._actions:
+        action.help = {'out': 'the folder to write', 'quick': 'a few steps only, to see that everything works', 'seeds': 'how often each method is trained, when no RUN is named'}.get(action.dest, action.help)
+    options = vars(run_parser(parser, arguments))
+    paths = [path if Path(path).exists() or not (WEIGHTS/f'{path}.safetensors').exists() else WEIGHTS/f'{path}.safetensors' for path in runs]
+    if compare(paths, **options) is None:
+        print('Stopped, everything is saved. The same command goes on from here.')
+        return 130
+
 COMMANDS = {'demo': demo, 'train': train, 'evaluate': evaluate_run, 'interpolate': interpolate_run, 'presets': list_presets,
-            'draw-faces': write_celeba, 'preprocess': preprocess, 'transfer': transfer_run}
+            'compare': compare_command, 'draw-faces': write_celeba, 'preprocess': preprocess, 'transfer': transfer_run}
 
 def run_command(name, arguments):
     "Run one command with its command line arguments."
     if name not in COMMANDS: raise NonvaeError(f"There is no command '{name}'{nearest_name(name, COMMANDS)} Use one of {', '.join(COMMANDS)}.")
-    if name == 'train': return train(arguments)
+    if name in ('train', 'compare'): return COMMANDS[name](arguments)      # these two have arguments of their own kind
     parser = jsonargparse.ArgumentParser(prog=f'nonvae {name}', exit_on_error=False, description=COMMANDS[name].__doc__.split('\n')[0])
     parser.add_function_arguments(COMMANDS[name], as_positional=name != 'preprocess')
     return COMMANDS[name](**vars(run_parser(parser, arguments)))
@@ -283,6 +315,7 @@ HELP = '''nonvae: autoencoders that are not variational
   nonvae presets                         what can be trained
   nonvae train PRESET --out RUN          train, or go on training   (--training.steps 500, --config file.yaml, ...)
   nonvae evaluate RUN                    scores on held-out images
+  nonvae compare [RUN ...]               runs side by side; without RUN all methods on digits (--quick: minutes)
   nonvae interpolate RUN --out x.png     from image to image, as a strip or an animation (.gif)
   nonvae draw-faces DEST --count 2000    drawn faces in a folder laid out like CelebA
   nonvae preprocess --root IMAGES --attributes FILE --dest LISTS --pack 64     faces with and without glasses, as lists and arrays
