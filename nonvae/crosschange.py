@@ -116,8 +116,9 @@ class CrossChange(Method):
     """The cross-changed loss of the student project: codes of an image and of its augmented copy t(x) are pulled together.
 
     With z = E(x), z' = E(t(x)), `steps` times on the same batch and the same t, the encoder minimises mean (D(z) - t(x))^2 + mean (D(z') - x)^2.
-    `autoencoder` is any trained method of the package; it is copied, and the copy, changed by training, is `.autoencoder`. `changes` are other
-    fields of CrossChangeConfig or of its Training. With `own_loss` the loss is an extra term while the autoencoder trains as usual."""
+    `autoencoder` is any trained method of the package; it is copied, and the copy, changed by training, is `.autoencoder` (what does not learn
+    has requires_grad off). `changes` are other fields of CrossChangeConfig or of its Training. With `own_loss` the loss is an extra term
+    while the autoencoder trains as usual."""
     name, Config = 'crosschange', CrossChangeConfig
     presets = {'crosschange': CrossChangeConfig(training=Training(steps=700, batch_size=64, lr=1e-4)),
                'crosschange-cifar10': CrossChangeConfig('cifar10', augmentations=_STUDENT, training=Training(steps=7 * 782 * 10, batch_size=64, lr=1e-4))}
@@ -151,7 +152,7 @@ class CrossChange(Method):
             for part in learning: part.requires_grad_(True)
 
     def train(self, mode=True):
-        "Only what learns is in training mode: the statistics of a batch norm in the decoder stay as they are, too."
+        "A decoder that does not learn is never in training mode: the statistics of its batch norm stay as they are, too."
         super().train(mode)
         if not self.config.own_loss and not self.config.train_decoder: self.autoencoder.decoder.eval()
         return self

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from .celeba import load_domains
 from .core import NonvaeError, batch_noise, frozen
-from .datasets import ImageSet
+from .datasets import Domains, ImageSet
 from .evaluation import Judge
 from .faces import counterfactuals, drawn_domains, eye_band
 from .interpolation import lerp
@@ -37,7 +37,7 @@ class TransferConfig(Config):
 
 # Press et al. 2019 and the student project: 32 + 32 images, Adam 2e-4 with betas (0.5, 0.999), gradients clipped at 5, no normalisation
 _CELEBA = Training(steps=346_100, batch_size=64, lr=2e-4, betas=(.5, .999), clip_norm=5., channels_last=False, picture_every=5000)
-_FACES = Training(steps=5_700, batch_size=16, lr=4e-3, lr_warmup_steps=50, lr_decay_steps=5_700, clip_norm=5., channels_last=False, picture_every=1000)
+_FACES = Training(steps=6_700, batch_size=16, lr=5e-3, lr_warmup_steps=50, lr_decay_steps=6_700, betas=(.9, .99), clip_norm=5., channels_last=False, picture_every=1000)
 
 def _mirrored(x): return torch.where(batch_noise((len(x), 1, 1, 1), x.device, torch.rand) < .5, x.flip(3), x)
 
@@ -46,7 +46,7 @@ class ContentTransfer(Method):
 
     Minimises mean (a - D(E_c(a), E_s(a)))^2 + mean (b - D(E_c(b), 0))^2 + w (bce(F(E_c(a)), B) + bce(F(E_c(b)), B)),
     while the discriminator F minimises bce(F(E_c(a)), A) + bce(F(E_c(b)), B)."""
-    name, Config = 'transfer', TransferConfig
+    name, Config, data_type = 'transfer', TransferConfig, Domains
     presets = {
         'transfer-faces': TransferConfig(network=TransferNet(64, 16, 16, 5, 'decoder'), training=_FACES),
         'transfer-celeba': TransferConfig('glasses_train', network=TransferNet(128, 32, 25), training=_CELEBA),
