@@ -144,7 +144,7 @@ class CrossChange(Method):
         config.network                                              # says so if there is no autoencoder
         inner = config.autoencoder['config'] | {'data': config.data, 'root': config.root, 'download': config.download}
         self.autoencoder = Method.named(config.autoencoder['method'], inner)
-        self.steps_per_batch = 1 if config.own_loss else config.steps
+        self.steps_per_batch, self.data_type = 1 if config.own_loss else config.steps, self.autoencoder.data_type
         self.term_weights = {**self.autoencoder.term_weights, 'cross': config.weight} if config.own_loss else {}
         if not config.own_loss:
             learning = [*self.autoencoder.encoders(), *([self.autoencoder.decoder] if config.train_decoder else [])]

@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from .core import (NonvaeError, alone_in, atomic_write, keep_freed_memory, pick_device, pick_precision, rank_and_world, save_image,
                          seeded)
-from .datasets import load_data
+from .datasets import ImageSet, load_data
 from .networks import ConvNet
 
 # %% ../nbs/05_training.ipynb #05-training-007
@@ -94,6 +94,7 @@ class Method(nn.Module):
     `build` makes `self.encoder` and `self.decoder`; `forward` returns a dict of named scalar loss terms.
     The first weights are a function of `config.training.seed`."""
     name, Config, presets = None, Config, {}
+    data_type = ImageSet                                        # what it trains on: one set of images, or Domains
     steps_per_batch = 1                                         # optimiser steps in a row that see the same batch and the same noise
     kinds = {}                                                  # every method by its name
 
@@ -233,6 +234,8 @@ class Trainer:
     `held_out` (an ImageSet) is what pictures show. A run folder holds config.yaml, history.csv, checkpoint.pt,
     model.safetensors and pictures/."""
     def __init__(self, method, data, held_out=None, out=None):
+        if not isinstance(data, method.data_type):
+            raise NonvaeError(f'{method.name} trains on {"an ImageSet" if method.data_type is ImageSet else "Domains, two sets of images"}, but got {type(data).__name__}.')
         self.training = method.config.training
         self.method, self.held_out, self.out = method, held_out, Path(out) if out else None
         self.rank, world = rank_and_world()

@@ -37,7 +37,7 @@ class TransferConfig(Config):
 
 # Press et al. 2019 and the student project: 32 + 32 images, Adam 2e-4 with betas (0.5, 0.999), gradients clipped at 5, no normalisation
 _CELEBA = Training(steps=346_100, batch_size=64, lr=2e-4, betas=(.5, .999), clip_norm=5., channels_last=False, picture_every=5000)
-_FACES = Training(steps=6_700, batch_size=16, lr=5e-3, lr_warmup_steps=50, lr_decay_steps=6_700, betas=(.9, .99), clip_norm=5., channels_last=False, picture_every=1000)
+_FACES = Training(steps=6_600, batch_size=16, lr=4e-3, lr_warmup_steps=50, lr_decay_steps=6_600, betas=(.9, .99), clip_norm=5., channels_last=False, picture_every=1000)
 
 def _mirrored(x): return torch.where(batch_noise((len(x), 1, 1, 1), x.device, torch.rand) < .5, x.flip(3), x)
 
