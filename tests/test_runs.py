@@ -118,3 +118,16 @@ def test_divergence_stops_the_run_with_advice(nonvae, tmp_path):
     code, out, err = nonvae('train', 'acai-digits', '--out', 'run', '--training.steps', '300', '--training.lr', '1e8', *SMALL)
     assert code == 1 and 'Traceback' not in err and 'Try a smaller --training.lr' in err, err
     if (tmp_path/'run'/'model.safetensors').exists(): assert all(t.isfinite().all() for t in load_file(tmp_path/'run'/'model.safetensors').values())
+
+
+def test_quick_comparison_of_every_method_and_the_second_call_goes_on(nonvae, tmp_path):
+    code, out, err = nonvae('compare', '--quick', '--seeds', 1, timeout=900)
+    assert code == 0, err
+    names = ('plain', 'dropout', 'denoising', 'acai', 'ltae-s', 'ltae-m', 'plain-crossed', 'acai-crossed')
+    assert all(f'| {name} |' in out for name in (*names, 'real images', 'pixel mixtures'))
+    made = tmp_path/'comparison'
+    assert {path.name for path in made.iterdir()} == {'table.md', 'scores.json', 'interpolation.png', 'planes.png', *(f'{name}-0' for name in names)}
+    before = {name: weights(made/f'{name}-0') for name in names}
+    code, again, err = nonvae('compare', '--quick', '--seeds', 1, timeout=900)
+    assert code == 0 and {name: weights(made/f'{name}-0') for name in names} == before
+    assert [line for line in again.split('\n') if line.startswith('|')] == [line for line in out.split('\n') if line.startswith('|')]
