@@ -230,7 +230,7 @@ def evaluate_latents(model, train, test, seed=0, repeats=3):
     """Everything that can be said of a model's codes, as a flat dict of floats; `NAME_std` is the standard deviation of NAME.
 
     Fitted to the ImageSet `train`, measured on the ImageSet `test`: probe_accuracy (5 fits), knn_accuracy, clustering_accuracy, silhouette,
-    mutual_information, normalised_mutual_information (`repeats` runs of K-means each), hausdorff (10 draws). Without labels of at least
+    mutual_information, normalised_mutual_information, hausdorff (`repeats` runs of K-means or draws each). Without labels of at least
     two classes only the last; what does not fit the data is said and left out."""
     codes, test_codes = encode_all(model, train), encode_all(model, test)
     scores = {}
@@ -249,7 +249,7 @@ def evaluate_latents(model, train, test, seed=0, repeats=3):
             found = [cluster_scores(codes, test_codes, test.labels, seed=s) for s in seeds]
             return [value for name in names for value in spread([one[name] for one in found])]
         add(*(name + ending for name in names for ending in ('', '_std')), measure=clusters)
-    add('hausdorff', 'hausdorff_std', measure=lambda: random_hausdorff(model, codes, test, seed=seed))
+    add('hausdorff', 'hausdorff_std', measure=lambda: random_hausdorff(model, codes, test, repeats=repeats, seed=seed))
     return scores
 
 def evaluate(model, train, held_out, judge=None, of_lines=False, seed=0):
