@@ -142,7 +142,7 @@ def latent_planes(models, data, count=1000):
     return figure
 
 # %% ../nbs/20_compare.ipynb #20-compare-014
-def compare(runs=(), out='comparison', quick=False, seeds=3):
+def compare(runs=(), out: str = 'comparison', quick: bool = False, seeds: int = 3):
     """Compare methods on held-out images; writes table.md, scores.json, interpolation.png and planes.png to `out`. Returns the rows, or None if stopped.
 
     `runs` are run folders or weights, trained on the same data. Without any, all methods of the package are trained first on 4,000 digits, `seeds` times each
