@@ -105,12 +105,17 @@ class CrossChangeConfig(Config):
             raise NonvaeError('Grey images have no channels to reverse: leave out the augmentations that begin with reverse-channels.')
 
     @property
-    def network(self):
-        "The numbers that fix the autoencoder's network."
+    def inner(self):
+        "The autoencoder's own configuration, on the data of this one."
         if not self.autoencoder: raise NonvaeError('The cross-changed loss needs a trained autoencoder: name its run folder or weights with --from.')
         kind = self.autoencoder['method']
         if kind not in Method.kinds: raise NonvaeError(f"Nobody has imported the method '{kind}' yet: import its module of nonvae first.")
-        return config_from(Method.kinds[kind].Config, self.autoencoder['config']).network
+        return config_from(Method.kinds[kind].Config, self.autoencoder['config'] | {'data': self.data, 'root': self.root, 'download': self.download})
+
+    @property
+    def network(self):
+        "The numbers that fix the autoencoder's network."
+        return self.inner.network
 
 class CrossChange(Method):
     """The cross-changed loss of the student project: codes of an image and of its augmented copy t(x) are pulled together.
@@ -141,9 +146,8 @@ class CrossChange(Method):
         return replace(config, autoencoder={'method': autoencoder.name, 'config': plain(own)}, data=own.data, root=own.root, download=own.download)
 
     def build(self, config):
-        config.network                                              # says so if there is no autoencoder
-        inner = config.autoencoder['config'] | {'data': config.data, 'root': config.root, 'download': config.download}
-        self.autoencoder = Method.named(config.autoencoder['method'], inner)
+        inner = config.inner                                        # says so if there is no autoencoder
+        self.autoencoder = Method.kinds[config.autoencoder['method']](inner)
         self.steps_per_batch, self.data_type = 1 if config.own_loss else config.steps, self.autoencoder.data_type
         self.term_weights = {**self.autoencoder.term_weights, 'cross': config.weight} if config.own_loss else {}
         if not config.own_loss:
@@ -159,9 +163,8 @@ class CrossChange(Method):
 
     @classmethod
     def data_for(cls, config):
-        kind, inner = Method.kinds[config.autoencoder['method']], config.autoencoder['config']
-        own = config_from(kind.Config, inner | {'data': config.data, 'root': config.root, 'download': config.download})
-        return kind.data_for(replace(own, training=config.training))
+        inner = replace(config.inner, training=config.training)
+        return Method.kinds[config.autoencoder['method']].data_for(inner)
 
     def players(self):
         "The autoencoder's, when it trains on its own loss; otherwise one: the encoder, perhaps with the decoder."
