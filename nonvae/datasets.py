@@ -2,8 +2,8 @@
 
 # %% auto #0
 __all__ = ['DATA', 'ImageSet', 'draw_lines', 'lines', 'cache_folder', 'pad_to_32', 'digits', 'Batches', 'Domains',
-           'DomainBatches', 'crop_and_resize', 'read_rgb', 'read_image', 'picture_files', 'read_images', 'folder',
-           'pairs_of_classes', 'load_data']
+           'DomainBatches', 'crop_and_resize', 'read_rgb', 'decode_rgb', 'square_image', 'read_image', 'picture_files',
+           'read_images', 'folder', 'pairs_of_classes', 'load_data']
 
 # %% ../nbs/01_datasets.ipynb #01-datasets-002
 import hashlib, io, os
@@ -216,10 +216,16 @@ def _torchvision_set(name, root, download):
     return part(True), part(False)
 
 def read_rgb(path):
-    "One picture, whole and upright: uint8 tensor (3, height, width). Grey, CMYK, palette and 16 bit become RGB, what is transparent white."
+    "One picture file, whole and upright: see `decode_rgb`."
     try:
         with open(path, 'rb', buffering=0) as file: data = bytearray(file.read())
     except OSError as error: raise NonvaeError(f'{path} could not be read ({error.strerror}): check that it is there.') from error
+    return decode_rgb(data, path)
+
+def decode_rgb(data, path):
+    """The bytes of one picture file (a bytearray; errors name it `path`), whole and upright: uint8 tensor (3, height, width).
+
+    Grey, CMYK, palette and 16 bit become RGB, what is transparent white."""
     if not data: raise NonvaeError(f'{path} is empty: remove or replace it.')
     if data.startswith(b'\xff\xd8') and b'Exif\0' not in data:
         try:
@@ -236,11 +242,14 @@ def read_rgb(path):
     except Exception as error:                                  # a damaged file makes Pillow raise almost anything
         raise NonvaeError(f'{path} could not be read as a picture ({" ".join(str(error).split())[:100]}): remove or replace it.') from error
 
-def read_image(path, size, channels):
-    "One picture file, its central square resized: uint8 (channels, size, size), 1 channel (grey) or 3."
-    pixels = read_rgb(path)
+def square_image(pixels, size, channels):
+    "The central square of RGB pixels (3, height, width), resized: uint8 (channels, size, size), 1 channel (grey) or 3."
     if channels == 1: pixels = torch.from_numpy(np.array(Image.fromarray(pixels.permute(1, 2, 0).numpy()).convert('L')))[None]
     return crop_and_resize(pixels[None], size, min(pixels.shape[1:]))[0]
+
+def read_image(path, size, channels):
+    "One picture file, its central square resized: see `square_image`."
+    return square_image(read_rgb(path), size, channels)
 
 def picture_files(path):
     "The pictures (.png .jpg .jpeg .bmp .gif .webp) in a folder and its subfolders, sorted."

@@ -18,7 +18,7 @@ import yaml
 from torch import nn
 from tqdm import tqdm
 
-from .core import (NonvaeError, alone_in, atomic_write, keep_freed_memory, pick_device, pick_precision, rank_and_world, save_image,
+from .core import (NonvaeError, alone_in, atomic_write, keep_freed_memory, model_lock, pick_device, pick_precision, rank_and_world, save_image,
                          seeded)
 from .datasets import ImageSet, load_data
 from .networks import ConvNet
@@ -95,6 +95,7 @@ class Method(nn.Module):
     The first weights are a function of `config.training.seed`."""
     name, Config, presets = None, Config, {}
     data_type = ImageSet                                        # what it trains on: one set of images, or Domains
+    snapshot_rows = 'held-out images; their reconstructions; what lies halfway to the next one\'s code'
     steps_per_batch = 1                                         # optimiser steps in a row that see the same batch and the same noise
     kinds = {}                                                  # every method by its name
 
@@ -250,35 +251,47 @@ class Trainer:
         self.fingerprint = data.fingerprint
         self.steps_done, self.seconds, self.history = 0, 0., []
         self.pending = {'count': 0, 'sums': {}}                   # the steps since the last row of the history
+        self.lr_factor = 1.                                       # the learning rate is multiplied by it; like term_weights, it may change while training runs
         self.stop_requested = self.interrupted = False
+        self.on_disk = None                                       # the checkpoint file that this trainer knows
         if self.out: self.resume()
         module = torch.compile(method) if self.training.compile else method
         self.module = nn.parallel.DistributedDataParallel(module) if world > 1 else module
 
     def step(self):
-        "One optimiser step on the next batch. Returns the loss terms, unweighted, as floats."
-        start = time.perf_counter()
-        self.method.train()
-        turn = self.steps_done // self.method.steps_per_batch
-        batch = self.batches[turn].contiguous(memory_format=self.memory_format)
-        with seeded(self.training.seed, turn + 1, self.device), torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
-            terms = self.module(batch)
-        loss = sum(self.method.term_weights.get(name, 1.) * term for name, term in terms.items())
-        self.optimizer.zero_grad()
-        loss.backward()
-        values = self.average(torch.stack([*(term.detach().float() for term in terms.values()), torch.tensor(float(self.stop_requested), device=self.device)]))
-        *values, interrupted = values.tolist()
-        self.interrupted = interrupted > 0                       # if one process is asked to stop, all stop after the same step
-        terms = dict(zip(terms, values))
-        for name, value in terms.items():
-            if not np.isfinite(value): raise TrainingDiverged(self.advice(f"the term '{name}' became {value}"))
-        for group in self.optimizer.param_groups:
-            group['lr'] = self.training.rate(self.steps_done)
-            if self.training.clip_norm: nn.utils.clip_grad_norm_(group['params'], self.training.clip_norm)
-        self.optimizer.step()
-        self.steps_done += 1
-        self.seconds += time.perf_counter() - start
+        "One optimiser step on the next batch, noted in the history. Returns the loss terms, unweighted, as floats."
+        with model_lock:                                         # in a notebook, a widget may be asking the same model for a picture
+            start = time.perf_counter()
+            self.method.train()
+            turn = self.steps_done // self.method.steps_per_batch
+            batch = self.batches[turn].contiguous(memory_format=self.memory_format)
+            with seeded(self.training.seed, turn + 1, self.device), torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
+                terms = self.module(batch)
+            loss = sum(self.method.term_weights.get(name, 1.) * term for name, term in terms.items())
+            self.optimizer.zero_grad()
+            loss.backward()
+            values = self.average(torch.stack([*(term.detach().float() for term in terms.values()), torch.tensor(float(self.stop_requested), device=self.device)]))
+            *values, interrupted = values.tolist()
+            self.interrupted = interrupted > 0                   # if one process is asked to stop, all stop after the same step
+            terms = dict(zip(terms, values))
+            for name, value in terms.items():
+                if not np.isfinite(value): raise TrainingDiverged(self.advice(f"the term '{name}' became {value}"))
+            for group in self.optimizer.param_groups:
+                group['lr'] = self.lr_factor * self.training.rate(self.steps_done)
+                if self.training.clip_norm: nn.utils.clip_grad_norm_(group['params'], self.training.clip_norm)
+            self.optimizer.step()
+            self.steps_done += 1
+            self.seconds += time.perf_counter() - start
+            self.note(terms)
         return terms
+
+    def note(self, terms):
+        "Add the terms of a step to the history, which has a row for every `log_every` steps."
+        sums = self.pending['sums']
+        self.pending = {'count': self.pending['count'] + 1, 'sums': {name: sums.get(name, 0.) + value for name, value in terms.items()}}
+        if self.steps_done % self.training.log_every == 0:
+            self.history.append(self.row())
+            self.pending = {'count': 0, 'sums': {}}
 
     def average(self, values):
         "The mean of `values` over all processes."
@@ -302,14 +315,10 @@ class Trainer:
         with self.alone(), self.stop_on_signal(), tqdm(total=until, initial=self.steps_done, **bar_options) as bar:
             while self.steps_done < until and not self.interrupted:
                 terms = self.step()
-                sums = self.pending['sums']
-                self.pending = {'count': self.pending['count'] + 1, 'sums': {name: sums.get(name, 0.) + value for name, value in terms.items()}}
                 bar.update()
                 if self.steps_done % self.training.log_every == 0:
-                    row = self.row()
-                    speed = self.pending['count'] * self.training.batch_size / max(self.seconds - (self.history[-1]['seconds'] if self.history else 0), 1e-9)
-                    self.history.append(row)
-                    self.pending = {'count': 0, 'sums': {}}
+                    before, row = [{'images': 0, 'seconds': 0}, *self.history][-2:]
+                    speed = (row['images'] - before['images']) / max(row['seconds'] - before['seconds'], 1e-9)
                     bar.set_postfix_str(', '.join([*(f'{name} {row[name]:.4f}' for name in terms), f'{speed:.0f} images/s']), refresh=False)
                 if self.steps_done % self.training.picture_every == 0: self.picture()
                 if time.monotonic() - last_save > self.training.save_seconds: self.save(); last_save = time.monotonic()
@@ -329,7 +338,10 @@ class Trainer:
         if not self.out or self.rank > 0: yield; return
         try: self.out.mkdir(parents=True, exist_ok=True)
         except OSError as error: raise NonvaeError(f'{self.out} could not be written ({error.strerror}): choose a folder you may write to.') from error
-        with alone_in(self.out, f'Another process is training in {self.out}: wait for it, or choose another --out.'): yield
+        with alone_in(self.out, f'Another process is training in {self.out}: wait for it, or choose another --out.'):
+            if self.stamp() not in (None, self.on_disk):
+                raise NonvaeError(f'{self.out} was trained on by somebody else since step {self.steps_done}: make a new Trainer of it to go on from there, or choose another --out.')
+            yield
 
     @contextmanager
     def stop_on_signal(self):
@@ -347,23 +359,37 @@ class Trainer:
     def picture(self):
         "Write a picture of the held-out images, their reconstructions and their mixtures to the run folder."
         if self.rank > 0 or not self.out or not self.held_out: return
-        self.method.eval()
-        save_image(self.out/'pictures'/f'{self.steps_done:07d}.png', *self.method.snapshot(self.held_out))
+        save_image(self.out/'pictures'/f'{self.steps_done:07d}.png', *self.snapshot())
+
+    def snapshot(self, count=None):
+        "The method's snapshot of the held-out images, `count` of them (None: as many as usual)."
+        with model_lock:
+            self.method.eval()
+            return self.method.snapshot(self.held_out, **({'count': count} if count else {}))
 
     def write_config(self):
         "config.yaml: the method and every setting, readable by --config."
         text = yaml.safe_dump({'method': self.method.name, **plain(self.method.config)}, sort_keys=False)
         with atomic_write(self.out/'config.yaml') as temporary: temporary.write_text(text, encoding='utf-8')
 
+    def checkpoint(self):
+        "All that training needs to go on from here, as the bytes of a file. Refuses weights that are not finite."
+        with model_lock:
+            weights = self.method.state_dict()
+            for name, tensor in weights.items():
+                if not tensor.isfinite().all(): raise TrainingDiverged(self.advice(f"the weights '{name}' are not finite any more"))
+            buffer = io.BytesIO()
+            torch.save({'method': self.method.name, 'config': plain(self.method.config), 'data': self.fingerprint, 'step': self.steps_done,
+                        'seconds': self.seconds, 'history': self.history, 'pending': self.pending, 'lr_factor': self.lr_factor,
+                        'term_weights': self.method.term_weights, 'weights': weights, 'optimizer': self.optimizer.state_dict()}, buffer)
+        return buffer.getvalue()
+
     def save(self):
         "Write checkpoint.pt, model.safetensors and history.csv, each whole or not at all. Refuses weights that are not finite."
         if self.rank > 0 or not self.out: return
-        for name, tensor in self.method.state_dict().items():
-            if not tensor.isfinite().all(): raise TrainingDiverged(self.advice(f"the weights '{name}' are not finite any more"))
-        buffer = io.BytesIO()
-        torch.save({'method': self.method.name, 'config': plain(self.method.config), 'data': self.fingerprint, 'step': self.steps_done,
-                    'seconds': self.seconds, 'history': self.history, 'pending': self.pending, 'weights': self.method.state_dict(), 'optimizer': self.optimizer.state_dict()}, buffer)
-        with atomic_write(self.out/'checkpoint.pt') as temporary: temporary.write_bytes(buffer.getbuffer())
+        checkpoint = self.checkpoint()
+        with atomic_write(self.out/'checkpoint.pt') as temporary: temporary.write_bytes(checkpoint)
+        self.on_disk = self.stamp()
         self.method.save(self.out/'model.safetensors')
         self.write_config()
         rows = self.history + ([self.row()] if self.pending['count'] else [])
@@ -381,24 +407,39 @@ class Trainer:
             others = [name for name in ('config.yaml', 'history.csv', 'model.safetensors') if (self.out/name).exists()]
             if others: raise NonvaeError(f'{self.out} holds {others[0]} but no checkpoint.pt to go on from: choose another --out, or delete that folder.')
             return
-        damaged = NonvaeError(f'{path} is damaged, or no checkpoint of nonvae: choose another --out, or delete that folder to start again.')
-        try: saved = torch.load(path, map_location=self.device, weights_only=True)
+        self.restore(path.read_bytes())
+        self.on_disk = self.stamp()
+
+    def restore(self, checkpoint):
+        "Go on from the bytes that `checkpoint` gave, if they belong to this method, configuration and data."
+        place = self.out or 'This checkpoint'
+        damaged = NonvaeError(f"{place if not self.out else place/'checkpoint.pt'} is damaged, or no checkpoint of nonvae: choose another --out, or delete that folder to start again.")
+        try: saved = torch.load(io.BytesIO(checkpoint), map_location=self.device, weights_only=True)
         except Exception as error: raise damaged from error       # whatever is wrong inside, the cure is the same
-        if not isinstance(saved, dict) or not {'method', 'config', 'data', 'step', 'seconds', 'history', 'pending', 'weights', 'optimizer'} <= set(saved): raise damaged
+        wanted = {'method', 'config', 'data', 'step', 'seconds', 'history', 'pending', 'lr_factor', 'term_weights', 'weights', 'optimizer'}
+        if not isinstance(saved, dict) or not wanted <= set(saved): raise damaged
         if saved['method'] != self.method.name:
-            raise NonvaeError(f'{self.out} holds a run of {saved["method"]}, not of {self.method.name}: choose another --out.')
+            raise NonvaeError(f'{place} holds a run of {saved["method"]}, not of {self.method.name}: choose another --out.')
         before = plain(config_from(type(self.method.config), saved['config']))       # a setting that is younger than the run has its default
         different = differences(before, plain(self.method.config))
         if different:
             name, (old, new) = next(iter(different.items()))
-            raise NonvaeError(f'{self.out} was trained with {name} = {old}, and now it is to be {new}: choose another --out, or keep {old}.')
+            raise NonvaeError(f'{place} was trained with {name} = {old}, and now it is to be {new}: choose another --out, or keep {old}.')
         if saved['data'] != self.fingerprint:
-            raise NonvaeError(f'{self.out} was trained on other data ({saved["data"]}, now {self.fingerprint}): choose another --out, or restore the data.')
+            raise NonvaeError(f'{place} was trained on other data ({saved["data"]}, now {self.fingerprint}): choose another --out, or restore the data.')
         try:
-            self.method.load_state_dict(saved['weights'])
-            self.optimizer.load_state_dict(saved['optimizer'])
-            self.steps_done, self.seconds, self.history, self.pending = int(saved['step']), float(saved['seconds']), list(saved['history']), dict(saved['pending'])
+            with model_lock:
+                self.method.load_state_dict(saved['weights'])
+                self.optimizer.load_state_dict(saved['optimizer'])
+                self.method.term_weights, self.lr_factor = dict(saved['term_weights']), float(saved['lr_factor'])
+                self.steps_done, self.seconds, self.history, self.pending = int(saved['step']), float(saved['seconds']), list(saved['history']), dict(saved['pending'])
         except Exception as error: raise damaged from error
+
+    def stamp(self):
+        "What tells one checkpoint file from another: when it was written, and how long it is. None if there is none."
+        try: found = (self.out/'checkpoint.pt').stat()
+        except OSError: return None
+        return found.st_mtime_ns, found.st_size
 
 def plain(config):
     "A configuration as nested dicts of numbers, strings and lists."
@@ -417,7 +458,7 @@ def differences(old, new, prefix=''):
         elif a != b and full not in MAY_CHANGE: found[full] = (a, b)
     return found
 
-# %% ../nbs/05_training.ipynb #05-training-032
+# %% ../nbs/05_training.ipynb #05-training-036
 def _epochs(images, count=101): return Training(steps=count * -(-images // 64), batch_size=64, lr=1e-4, weight_decay=1e-5)
 
 # name: (data, network, training)
