@@ -110,6 +110,7 @@ def train(arguments):
         if trained: method.autoencoder.load_state_dict(trained.state_dict())
         trainer = Trainer(method, train_set, held_out=held_out, out=chosen.out)
         if trainer.rank == 0 and trainer.steps_done: print(f'{chosen.out} is at step {trainer.steps_done}: going on from there.')
+        if trainer.rank == 0 and trainer.steered(): print(f'This run was steered by hand ({trainer.steered()}) and goes on like that.')
         if trainer.steps_done >= config.training.steps and trainer.rank == 0: print('Nothing is left to do: raise --training.steps to go on.')
         trainer.fit()
         if trainer.rank == 0 and trainer.interrupted:

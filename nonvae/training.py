@@ -253,6 +253,7 @@ class Trainer:
         self.pending = {'count': 0, 'sums': {}}                   # the steps since the last row of the history
         self.lr_factor = 1.                                       # the learning rate is multiplied by it; like term_weights, it may change while training runs
         self.stop_requested = self.interrupted = False
+        self.built_weights = dict(method.term_weights)            # those of its configuration
         self.on_disk = None                                       # the checkpoint file that this trainer knows
         if self.out: self.resume()
         module = torch.compile(method) if self.training.compile else method
@@ -301,7 +302,7 @@ class Trainer:
     def advice(self, what):
         "What to tell the user when training went wrong."
         kept = f' The last good checkpoint in {self.out} is kept.' if self.out and (self.out/'checkpoint.pt').exists() else ''
-        return (f'Training stopped after step {self.steps_done}: {what}.{kept} Try a smaller --training.lr (it is {self.training.lr:g})'
+        return (f'Training stopped after step {self.steps_done}: {what}.{kept} Try a smaller --training.lr (it is {self.training.lr * self.lr_factor:g})'
                 f'{", or --training.precision float32" if self.dtype != torch.float32 else ""}.')
 
     def fit(self, until=None, progress=True):
@@ -434,6 +435,12 @@ class Trainer:
                 self.method.term_weights, self.lr_factor = dict(saved['term_weights']), float(saved['lr_factor'])
                 self.steps_done, self.seconds, self.history, self.pending = int(saved['step']), float(saved['seconds']), list(saved['history']), dict(saved['pending'])
         except Exception as error: raise damaged from error
+
+    def steered(self):
+        "What was changed by hand while the run trained, as text; empty if nothing was."
+        rate = [f'learning rate x {self.lr_factor:g}'] if self.lr_factor != 1 else []
+        weights = {name: weight for name, weight in self.method.term_weights.items() if weight != self.built_weights.get(name, 1.)}
+        return ', '.join([*rate, *(f'weight of {name} {weight:g}' for name, weight in weights.items())])
 
     def stamp(self):
         "What tells one checkpoint file from another: when it was written, and how long it is. None if there is none."

@@ -5,13 +5,14 @@ __all__ = ['from_browser', 'Panel', 'uploaded_image', 'free_name', 'Interpolatio
            'LatentExplorer', 'AugmentationExplorer', 'TrainingPanel']
 
 # %% ../nbs/08_widgets.ipynb #08-widgets-002
-import base64, html, io, math, time, weakref
+import base64, html, io, math, time, warnings, weakref
 from collections import Counter
 from pathlib import Path
 
 import ipywidgets as widgets
 import numpy as np
 import torch
+import traitlets
 from IPython import get_ipython
 from matplotlib import pyplot as plt
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -45,7 +46,8 @@ class _Button(widgets.Button):
 
 _STYLE = '''<style>
 .nonvae {max-width: 980px}
-.nonvae .nonvae-pixels {image-rendering: pixelated; flex: none}
+.nonvae .nonvae-pixels {image-rendering: pixelated}
+.nonvae .widget-image {flex: none}
 .nonvae .nonvae-thumbnail {background-size: cover; image-rendering: pixelated; padding: 0; color: #fff; font-size: 18px; font-weight: bold;
   line-height: normal; text-align: left; text-indent: 4px; text-shadow: 0 0 3px #000, 0 0 3px #000, 0 0 2px #000}
 .nonvae .nonvae-chosen {outline: 3px solid var(--jp-brand-color1, #1976d2); outline-offset: -1px}
@@ -126,10 +128,14 @@ def _png(picture):
 
 _BLANK = _png(np.full((1, 1, 3), 128, np.uint8))
 
-def _image(text, width, height=None):
-    "A picture of fixed size in screen pixels, grey at first, that a screen reader calls `text`."
-    picture = widgets.Image(value=_BLANK, tooltip=text, layout={'width': f'{width}px', 'height': f'{height or width}px', 'margin': '2px'})
-    picture.add_class('nonvae-pixels')
+class _Picture(widgets.Image):
+    "An image whose tooltip is its alternative text."
+    description = traitlets.Unicode('').tag(sync=True)         # the browser's part of ipywidgets fails on a tooltip without one
+
+def _image(text, width, height=None, smooth=False):
+    "A picture of fixed size in screen pixels, grey at first, that a screen reader calls `text`; enlarged pixels are squares, or `smooth`."
+    picture = _Picture(value=_BLANK, tooltip=text, layout={'width': f'{width}px', 'height': f'{height or width}px', 'margin': '2px'})
+    picture.add_class('nonvae-smooth' if smooth else 'nonvae-pixels')
     return picture
 
 def _curves(figure, curves, log, label, xlabel='step'):
@@ -198,7 +204,9 @@ def uploaded_image(content, name, size, channels, inverted=False):
     `inverted`: black becomes white. Whatever is no picture, smaller than 8x8, or larger than 50 million pixels is a NonvaeError."""
     content = bytearray(content)
     try:
-        with Image.open(io.BytesIO(content)) as picture: width, height = picture.size
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore', Image.DecompressionBombWarning)      # we have a sentence of our own for it
+            with Image.open(io.BytesIO(content)) as picture: width, height = picture.size
     except Image.DecompressionBombError: width = height = 10**6
     except Exception as error: raise NonvaeError(f'{name} is not a picture: choose a .png or .jpg file.') from error
     if width * height > _MOST_PIXELS: raise NonvaeError(f'{name} has more than {_MOST_PIXELS // 10**6} million pixels: make it smaller first.')
@@ -281,7 +289,7 @@ class InterpolationExplorer(Panel):
         self.path = self.on(self.choose, widgets.Dropdown(options={'straight (lerp)': lerp, 'along an arc (slerp)': slerp}, description='path', style={'description_width': '40px'}, layout={'width': '210px'}))
         sliders = {'style': {'description_width': '90px'}, 'layout': {'width': '420px'}}
         self.across, self.down = self.on(self.move, widgets.IntSlider(50, description='A to B (%)', **sliders), widgets.IntSlider(50, description='down (%)', **sliders))
-        self.clock = _Clock(self, 'Animate', 'Pause', 'play', 60, max=100, show_repeat=False, repeat=True)
+        self.clock = _Clock(self, 'Animate', 'Pause', 'play', 60, value=50, max=100, show_repeat=False, repeat=True)
         self.also = [widgets.jslink((self.clock.play, 'value'), (self.across, 'value'))]
         self.upload = self.on(self.receive, widgets.FileUpload(accept='image/*', description='Your picture', layout={'width': 'auto'}))
         self.inverted = widgets.Checkbox(False, description='dark on light', indent=False, layout={'width': 'auto', 'display': None if grey else 'none'})
@@ -408,12 +416,12 @@ class TransferExplorer(Panel):
             widgets.IntSlider(100, 0, 200, description='how strong (%)', **options),
             widgets.IntSlider(0, description='giver 1 to giver 2 (%)', **options), widgets.IntSlider(0, description='face 1 to face 2 (%)', **options))
         self.upload = self.on(self.receive, widgets.FileUpload(accept='image/*', description='Your photograph', layout={'width': 'auto'}))
-        self.preview = widgets.Image(value=_BLANK, layout={'display': 'none', 'max_width': '160px'})
-        self.chosen = {name: _image('', 96) for name in ('face 1', 'face 2', 'giver 1', 'giver 2')}
-        self.result = _image('', 256)
+        self.preview = _Picture(value=_BLANK, layout={'display': 'none', 'max_width': '160px'})
+        self.chosen = {name: _image('', 96, smooth=True) for name in ('face 1', 'face 2', 'giver 1', 'giver 2')}
+        self.result = _image('', 256, smooth=True)
         shown = min(4, len(givers), len(b))
         with torch.no_grad(): matrix, columns = model.snapshot(Domains(*(to_set(images[:shown]) for images in (givers, faces))), shown)
-        self.matrix = _image(f'a table: {shown} faces above, {shown} givers on the left, and every face with what is special about every giver', 300)
+        self.matrix = _image(f'a table: {shown} faces above, {shown} givers on the left, and every face with what is special about every giver', 325, smooth=True)
         self.matrix.value = _png(tile(matrix, columns, fill=128))
         small = [widgets.VBox([_heading(name), picture], layout={'align_items': 'center'}) for name, picture in self.chosen.items()]
         self.lay_out(
@@ -507,7 +515,7 @@ class LatentExplorer(Panel):
         self.decoded_at = widgets.Label()
         kind = 'the two numbers of the code' if self.pca is None else f'the best plane of {codes.shape[1]} numbers'
         self.lay_out(
-            _row(widgets.VBox([_row(self.place[1], self.picture), _row(self.place[0], margin='0 0 0 46px'), widgets.HTML(names)]),
+            _row(widgets.VBox([_row(self.place[1], self.picture), _row(self.place[0], margin='0 0 0 70px'), widgets.HTML(names)]),
                  widgets.VBox([_heading('Decoded here'), self.decoded, self.decoded_at, _heading('Nearest real images'), self.nearest], layout={'margin': '0 0 0 24px'}), align_items='flex-start'),
             widgets.HTML(f'Map: {kind}. Move the sliders, with the mouse or with the arrow keys.'))
         self.move()
@@ -575,15 +583,14 @@ class AugmentationExplorer(Panel):
         for images in (train, held_out): _fits('This', method.autoencoder, _some_images(images, 1)[0])
         super().__init__()
         self.method, self.train, self.held_out = method, train, held_out
-        self.x = held_out[:count]
-        self.look_at = held_out[:100]
+        self.x, self.look_at = (held_out[np.linspace(0, len(held_out) - 1, min(many, len(held_out))).astype(int)] for many in (count, 100))
         self.choice = self.on(self.choose, widgets.Dropdown(options=method.config.augmentations, description='change t', layout={'width': '320px'}))
         self.steps = widgets.IntSlider(20, 1, 60, description='steps k', layout={'width': '320px'})
-        self.rate = widgets.Dropdown(options=[('gentle', 1e-4), ('strong', 1e-3)], value=1e-3, description='learning', layout={'width': '200px'})
+        self.rate = widgets.Dropdown(options=[('gentle', 1e-4), ('medium', 3e-4), ('strong', 1e-3)], value=3e-4, description='learning', layout={'width': '200px'})
         width, rows = count * 56, 4
         self.before, self.after = (_image('', width, rows * 56) for _ in range(2))
         self.figure = _figure(5.4, 2.6)
-        self.curve = widgets.Image(value=_BLANK, layout={'width': '540px', 'height': '260px'})
+        self.curve = _Picture(value=_BLANK, layout={'width': '540px', 'height': '260px'})
         names = widgets.HTML(''.join(f'<div style="height:56px;line-height:56px">{name}</div>' for name in ('x', 't(x)', 'D(E(x))', 'D(E(t(x)))')), layout={'margin': '30px 8px 0 0'})
         self.lay_out(_row(self.choice, self.steps, self.rate, self.button('Run', self.run, icon='play', tooltip='Train a copy of the model for k steps')),
                      _row(names, widgets.VBox([_heading('before'), self.before]), widgets.VBox([_heading('after'), self.after], layout={'margin': '0 0 0 16px'}), align_items='flex-start'),
@@ -608,21 +615,23 @@ class AugmentationExplorer(Panel):
         text = f'rows x, t(x), D(E(x)) and D(E(t(x))) for {self.choice.value}'
         self.before.value, self.before.tooltip = _png(tile(self.pictures_before, len(self.x), fill=128)), f'before: {text}'
         self.after.value, self.after.tooltip = _BLANK, f'after: {text}; press Run'
-        self.distances = {'held-out images': [], 'control: another held-out image': []}
+        self.distances = {'the batch it learns from': [], 'held-out images': [], 'control: another held-out image': []}
         self.draw_curve()
         self.say('Press Run to train a copy of the model.')
 
-    def measure(self):
+    def measure(self, batch):
         x = self.look_at
-        for values, other in zip(self.distances.values(), (self.changed(x), x.roll(1, 0))): values.append(code_distances(self.copy, x, other).mean().item())
+        for values, pair in zip(self.distances.values(), ((batch, self.changed(batch)), (x, self.changed(x)), (x, x.roll(1, 0)))):
+            values.append(code_distances(self.copy, *pair).mean().item())
 
     def run(self):
         self.choose()
         trainer = Trainer(self.copy, self.train)
-        self.measure()
+        batch = trainer.batches[0]
+        self.measure(batch)
         for _ in range(self.steps.value):
             trainer.step()
-            self.measure()
+            self.measure(batch)
         self.pictures_after = self.images()
         self.after.value = _png(tile(self.pictures_after, len(self.x), fill=128))
         self.after.tooltip = self.after.tooltip.removesuffix('; press Run')
@@ -668,7 +677,7 @@ class TrainingPanel(Panel):
         self.status = widgets.HTML()
         self.bar = widgets.IntProgress(0, 0, trainer.training.steps, layout={'width': '890px', 'max_width': '100%', 'height': '8px'})
         self.figure = _figure()
-        self.losses, self.picture = widgets.Image(value=_BLANK, layout={'width': '440px', 'height': '260px'}), _image('held-out images', 400, 10)
+        self.losses, self.picture = _Picture(value=_BLANK, layout={'width': '440px', 'height': '260px'}), _image('held-out images', 400, 10)
         legend = f'From top: {html.escape(trainer.method.snapshot_rows)}.' if trainer.held_out else 'No pictures: the Trainer was made without held_out images.'
         place = (f'Checkpoints: {trainer.out}, at every pause and every {trainer.training.save_seconds:g} seconds.' if trainer.out
                  else 'No run folder: what is learned is gone with the notebook. Trainer(..., out="RUN") keeps it.')

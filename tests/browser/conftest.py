@@ -11,6 +11,9 @@ from .lab import Lab, Notebook, Server
 CHROMIUM = next(filter(None, map(shutil.which, ('chromium', 'google-chrome'))), None)
 
 
+def pytest_configure(config): config.addinivalue_line('markers', 'alone: measures time, so nothing else may run beside it')
+
+
 @pytest.fixture(scope='session')
 def browser():
     sync_api = pytest.importorskip('playwright.sync_api', reason="the browser tests need playwright: pip install -e '.[dev]'")

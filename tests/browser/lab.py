@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,10 +14,8 @@ from pathlib import Path
 import nbformat
 from conftest import ROOT
 
-SKIPPED = re.compile(r'\s*#\|\s*(slow\b|eval:\s*false)')               # such cells the notebook tests leave out, too
-QUIET = re.compile(r'\d+%\||^No such comm')                              # progress bars; the widget manager asks a new kernel for old widgets
-OFFLINE = re.compile(r'(?!)')                                          # what JupyterLab itself writes into the console: none of ours
-HANDLE, PICTURE = '.noUi-handle', 'img.widget-image'
+SKIPPED = re.compile(r'\s*#\|\s*(slow\b|eval:\s*false)')          # such cells the notebook tests leave out, too
+QUIET = re.compile(r'\d+%\||^No such comm')                       # progress bars; the widget manager asks every new kernel for widgets it does not have yet
 
 
 class Server:
@@ -26,11 +23,11 @@ class Server:
 
     def __init__(self, folder):
         self.folder, self.home, self.nbs = folder, folder/'home', folder/'work'/'nbs'
-        ignored = shutil.ignore_patterns('.ipynb_checkpoints', 'data', 'runs', 'comparison')
-        for name in ('nbs', 'assets'): shutil.copytree(ROOT/name, folder/'work'/name, ignore=ignored)
-        self.settings('notebook-extension:tracker', windowingMode='none')        # every cell stands in the page, also far below
-        self.settings('docmanager-extension:plugin', autosave=False)
-        self.settings('apputils-extension:notification', fetchNews='false', checkForUpdates=False)
+        for name in ('nbs', 'assets'):
+            shutil.copytree(ROOT/name, folder/'work'/name, ignore=shutil.ignore_patterns('.ipynb_checkpoints', 'data', 'runs', 'comparison'))
+        self.settings('notebook-extension', 'tracker', windowingMode='none')         # every cell stands in the page, also far below
+        self.settings('docmanager-extension', 'plugin', autosave=False)
+        self.settings('apputils-extension', 'notification', fetchNews='false', checkForUpdates=False)
         with socket.socket() as free:
             free.bind(('127.0.0.1', 0))
             port = free.getsockname()[1]
@@ -38,64 +35,67 @@ class Server:
         command = [sys.executable, '-m', 'jupyterlab', '--no-browser', '--allow-root', '--ip=127.0.0.1', f'--port={port}', '--ServerApp.port_retries=0',
                    '--expose-app-in-browser', '--IdentityProvider.token=', f'--ServerApp.root_dir={folder/"work"}', '--LabApp.news_url=None',
                    '--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate', '--LabApp.extension_manager=readonly']
-        names = {'JUPYTER_CONFIG_DIR': 'config', 'JUPYTER_DATA_DIR': 'data', 'JUPYTER_RUNTIME_DIR': 'runtime', 'IPYTHONDIR': 'ipython',
-                 'JUPYTERLAB_SETTINGS_DIR': 'settings', 'JUPYTERLAB_WORKSPACES_DIR': 'workspaces'}
-        environment = {**os.environ, 'OMP_NUM_THREADS': '1', **{name: str(self.home/place) for name, place in names.items()}}
+        places = {'JUPYTER_CONFIG_DIR': 'config', 'JUPYTER_DATA_DIR': 'data', 'JUPYTER_RUNTIME_DIR': 'runtime', 'IPYTHONDIR': 'ipython',
+                  'JUPYTERLAB_SETTINGS_DIR': 'settings', 'JUPYTERLAB_WORKSPACES_DIR': 'workspaces'}
+        environment = {**os.environ, 'OMP_NUM_THREADS': '1', **{name: str(self.home/place) for name, place in places.items()}}
         for name in ('IN_TEST', 'MPLBACKEND'): environment.pop(name, None)
         with open(self.log, 'w') as log: self.process = subprocess.Popen(command, stdout=log, stderr=log, env=environment, cwd=folder)
         deadline = time.monotonic() + 60
-        while not self._answers():
+        while not self.answers():
             if self.process.poll() is not None or time.monotonic() > deadline:
                 self.stop()
                 raise AssertionError(f'JupyterLab did not start:\n{self.log.read_text()[-3000:]}')
             time.sleep(.05)
 
-    def _answers(self):
+    def answers(self):
         try: return urllib.request.urlopen(f'{self.url}/api/status', timeout=5).status == 200
         except OSError: return False
 
-    def add_kernel(self, name, first=None):
-        "A kernel of this Python; packages in the folder `first` come before the installed ones."
-        spec = {'argv': [sys.executable, '-m', 'ipykernel_launcher', '-f', '{connection_file}'], 'display_name': name, 'language': 'python',
-                'env': {'PYTHONPATH': os.pathsep.join(filter(None, [first and str(first), os.environ.get('PYTHONPATH')]))}}
+    def add_kernel(self, name, folder):
+        "A kernel of this Python for which the packages in `folder` come before the installed ones."
+        paths = os.pathsep.join(filter(None, (str(folder), os.environ.get('PYTHONPATH'))))
         place = self.home/'data'/'kernels'/name
-        place.mkdir(parents=True, exist_ok=True)
-        (place/'kernel.json').write_text(json.dumps(spec))
+        place.mkdir(parents=True)
+        (place/'kernel.json').write_text(json.dumps({'argv': [sys.executable, '-m', 'ipykernel_launcher', '-f', '{connection_file}'],
+                                                     'display_name': name, 'language': 'python', 'env': {'PYTHONPATH': paths}}))
 
-    def settings(self, plugin, **values):
-        extension, name = plugin.split(':')
+    def settings(self, extension, plugin, **values):
         place = self.home/'settings'/'@jupyterlab'/extension
         place.mkdir(parents=True, exist_ok=True)
-        (place/f'{name}.jupyterlab-settings').write_text(json.dumps(values))
+        (place/f'{plugin}.jupyterlab-settings').write_text(json.dumps(values))
 
     def write(self, notebook, kernel, until):
-        "The notebook as the tests run it: without slow cells, for this kernel, and up to the first cell that contains `until`."
-        source = Path(notebook) if str(notebook).endswith('.ipynb') else ROOT/'nbs'/f'{notebook}.ipynb'
-        read = nbformat.read(source, as_version=4)
-        read.cells = [cell for cell in read.cells if cell.cell_type != 'code' or not any(map(SKIPPED.match, cell.source.split('\n')))]
-        for cell in read.cells:
+        """The notebook as the tests run it, without outputs and slow cells, and if `until` is given only up to the first cell that contains it.
+
+        `notebook` is the name of one in nbs/, or a list of cells."""
+        if isinstance(notebook, str):
+            name, content = f'{notebook}.ipynb', nbformat.read(ROOT/'nbs'/f'{notebook}.ipynb', as_version=4)
+        else: name, content = 'cells.ipynb', nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in notebook])
+        content.cells = [cell for cell in content.cells if cell.cell_type != 'code' or not any(map(SKIPPED.match, cell.source.split('\n')))]
+        for cell in content.cells:
             if cell.cell_type == 'code': cell.outputs, cell.execution_count = [], None
         if until:
-            last = next((k for k, cell in enumerate(read.cells) if cell.cell_type == 'code' and until in cell.source), None)
-            assert last is not None, f'{source.name} has no cell with {until!r}'
-            read.cells = read.cells[:last + 1]
-        read.metadata.kernelspec = {'display_name': kernel, 'language': 'python', 'name': kernel}
-        nbformat.write(read, self.nbs/source.name)
-        return source.name
+            ends = [k for k, cell in enumerate(content.cells) if cell.cell_type == 'code' and until in cell.source]
+            assert ends, f'{name} has no cell with {until!r}'
+            content.cells = content.cells[:ends[0] + 1]
+        content.metadata.kernelspec = {'display_name': kernel, 'language': 'python', 'name': kernel}
+        nbformat.write(content, self.nbs/name)
+        return name
 
     def stop(self):
         self.process.terminate()
-        try: self.process.wait(20)
+        try: self.process.wait(5)
         except subprocess.TimeoutExpired: self.process.kill()
 
 
 class Lab:
-    "JupyterLab's page in the browser, loaded once: notebooks are opened in it one after the other."
+    "JupyterLab's page, loaded once: notebooks are opened in it one after the other."
 
     def __init__(self, server, browser):
         self.server, self.console = server, []
         self.page = browser.new_context().new_page()
         self.page.set_default_timeout(20_000)
+        self.page.add_init_script(path=Path(__file__).with_name('lab.js'))
         self.page.on('pageerror', lambda error: self.console.append(error.stack or str(error)))
         self.page.on('console', lambda message: message.type == 'error' and self.console.append(f'{message.text} ({message.location.get("url")})'))
         self.screen = self.page.context.new_cdp_session(self.page)
@@ -114,82 +114,74 @@ class Notebook:
 
     notebook.page is playwright's page; notebook.cell(text) the output of the cell with this text in its source, to look for widgets in it."""
 
-    OPEN = '''async path => {
-        window.panel = await jupyterapp.commands.execute('docmanager:open', {path, factory: 'Notebook'});
-        await panel.context.ready; await panel.sessionContext.ready; await panel.sessionContext.session.kernel.info;
-        window.kernelSays = [];
-        panel.sessionContext.iopubMessage.connect((_, {header: {msg_type}, content}) => {
-            if (msg_type === 'error') kernelSays.push(content.traceback.join('\\n') + '\\n');
-            if (msg_type === 'stream' && content.name === 'stderr') kernelSays.push(content.text)})}'''
-    RUN = '''() => {window.ran = null; jupyterapp.commands.execute('notebook:run-all-cells').then(() => window.ran = true, error => window.ran = String(error))}'''
-    PYTHON = '''async expression => {
-        const reply = await panel.sessionContext.session.kernel.requestExecute(
-            {code: '', silent: true, store_history: false, user_expressions: {value: expression}}).done;
-        const {value} = reply.content.user_expressions;
-        return value.status === 'ok' ? value.data['text/plain'] : `${value.ename}: ${value.evalue}`}'''
-    STATE = '''element => element.tagName === 'IMG' ? element.src : element.tagName === 'INPUT' ? element.value : element.textContent'''
-    CHANGED = '''([element, before]) => {const state = %s; return state(element) !== before && (element.tagName !== 'IMG' || element.complete && element.naturalWidth > 0)}''' % STATE
-
     def __init__(self, lab, notebook, theme='light', kernel='python3', zoom=1, until=None):
-        self.server, self.page, self.console, self._before = lab.server, lab.page, lab.console, len(lab.console)
+        self.server, self.folder, self.page, self.look = lab.server, lab.server.nbs, lab.page, lab.look
+        self.console, self.before = lab.console, len(lab.console)
         self.name = self.server.write(notebook, kernel, until)
-        lab.look(theme, zoom)
-        self.page.evaluate(self.OPEN, f'nbs/{self.name}')
+        self.look(theme, zoom)
+        self._finish('open', f'nbs/{self.name}', 60)
 
-    def run(self, seconds=240):
-        "Runs all cells and waits for the end; widgets are drawn then."
-        self.page.evaluate(self.RUN)
-        self.page.wait_for_function('() => window.ran !== null', timeout=1000*seconds)
-        assert self.page.evaluate('() => window.ran') is True
-        self.page.evaluate('() => new Promise(requestAnimationFrame)')
+    def _finish(self, name, argument=None, seconds=20):
+        "Calls an asynchronous function of lab.js and waits for its end, but not for ever."
+        self.page.evaluate('''([name, argument]) => {
+            window.ended = null
+            seen[name](argument).then(() => window.ended = 'well', error => window.ended = String(error))}''', [name, argument])
+        self.page.wait_for_function('() => window.ended !== null', timeout=1000*seconds)
+        ended = self.page.evaluate('() => window.ended')
+        assert ended == 'well', f'{self.name}: {ended}'
+
+    def run(self, text=None, seconds=240):
+        "Runs all cells, or the one that contains a text, and waits for the end."
+        self._finish('run', None if text is None else self._place(text), seconds)
         return self
 
-    def errors(self):
-        "What went wrong so far, anywhere: in cells, in callbacks of widgets, in the browser. Progress bars are no errors."
-        said = re.sub(r'\x1b\[[\d;]*m', '', ''.join(self.page.evaluate('() => window.kernelSays')))
-        said = '\n'.join(line for line in re.split('[\r\n]', said) if line.strip() and not QUIET.search(line))
-        return [text for text in (said, *self.console[self._before:]) if text and not OFFLINE.search(text)]
-
-    def python(self, expression):
-        "An expression's value in the kernel, as text."
-        return self.page.evaluate(self.PYTHON, expression)
+    def _place(self, text):
+        place = self.page.evaluate('text => seen.place(text)', text)
+        assert place >= 0, f'{self.name} has no cell with {text!r}'
+        return place
 
     def cell(self, text):
         "The output of the first code cell whose source contains this text."
-        place = self.page.evaluate('''text => panel.content.widgets.findIndex(
-                                          cell => cell.model.type === 'code' && cell.model.sharedModel.getSource().includes(text))''', text)
-        assert place >= 0, f'{self.name} has no cell with {text!r}'
-        return self.page.locator('.jp-Notebook .jp-Cell').nth(place).locator('.jp-Cell-outputArea')
+        return self.page.locator('.jp-Notebook .jp-Cell').nth(self._place(text)).locator('.jp-Cell-outputArea')
+
+    def errors(self):
+        "What went wrong so far, anywhere: in cells, in callbacks of widgets, in the browser. Progress bars are no errors."
+        said = re.sub(r'\x1b\[[\d;]*m', '', ''.join(self.page.evaluate('() => seen.said')))
+        said = '\n'.join(line for line in re.split('[\r\n]', said) if line.strip() and not QUIET.search(line))
+        return [text for text in (said, *self.page.locator('.nonvae-wrong').all_inner_texts(), *self.console[self.before:]) if text]
+
+    def python(self, expression):
+        "An expression's value in the kernel, as text."
+        return self.page.evaluate('expression => seen.python(expression)', expression)
 
     @contextmanager
-    def change(self, locator, seconds=20):
-        "What is done inside must bring another picture, text or value into this element: waits for it."
-        element = locator.element_handle()
-        before = element.evaluate(self.STATE)
+    def change(self, *locators, seconds=20):
+        "What is done inside must bring another picture, value or text into each of these elements: waits for it."
+        elements = [locator.element_handle() for locator in locators]
+        before = [element.evaluate('element => seen.state(element)') for element in elements]
         yield
-        self.page.wait_for_function(self.CHANGED, arg=[element, before], timeout=1000*seconds)
+        for pair in zip(elements, before):
+            self.page.wait_for_function('([element, before]) => ![null, before].includes(seen.state(element))', arg=list(pair), timeout=1000*seconds)
 
     def reads(self, locator, pattern, seconds=20):
         "Waits until this element's text holds the pattern, and returns the text."
-        self.page.wait_for_function('([element, pattern]) => new RegExp(pattern).test(element.textContent)',
-                                    arg=[locator.element_handle(), pattern], timeout=1000*seconds)
+        self.page.wait_for_function('([element, pattern]) => new RegExp(pattern).test(element.textContent)', arg=[locator.element_handle(), pattern], timeout=1000*seconds)
         return locator.text_content()
 
-    def shown(self, locator):
-        "Whether every picture of this locator is loaded and not of one single colour."
-        return locator.evaluate_all('''images => images.every(image => {
-            if (!image.complete || !image.naturalWidth) return false;
-            const canvas = document.createElement('canvas'), [width, height] = [canvas.width, canvas.height] = [image.naturalWidth, image.naturalHeight];
-            const pen = canvas.getContext('2d'); pen.drawImage(image, 0, 0);
-            const colours = new Uint32Array(pen.getImageData(0, 0, width, height).data.buffer);
-            return colours.some(colour => colour !== colours[0])})''')
+    def plain(self, locator):
+        "The names of those pictures that are of one single colour, or none at all."
+        return locator.evaluate_all('images => images.filter(seen.plain).map(image => image.title)')
+
+    def nameless(self, panel):
+        "Pictures, buttons and sliders that a screen reader could not name."
+        return panel.evaluate('seen.nameless')
 
     def press(self, locator, *keys):
-        "Focuses a control, as the Tab key does, and presses keys."
+        "Gives a control the focus and presses keys."
         locator.focus()
         for key in keys: self.page.keyboard.press(key)
 
-    def tab_to(self, locator, most=60):
+    def tab_to(self, locator, most=80):
         "Presses Tab until the control has the focus; fails if the keyboard does not reach it."
         for _ in range(most):
             if locator.evaluate('element => element === document.activeElement'): return
@@ -197,56 +189,49 @@ class Notebook:
         raise AssertionError('the Tab key does not reach this control')
 
     def upload(self, button, path):
-        "Chooses a file as a reader does, through the dialogue that the button opens."
+        "Chooses a file as a reader does, in the dialogue that the button opens."
         with self.page.expect_file_chooser() as chosen: button.click()
         chosen.value.set_files(path)
 
     def drag(self, handle, picture, moves=24, pixels=8):
-        """Drags a slider's handle back and forth, one move after the other, and waits for the new picture after each.
+        """Drags a slider's handle back and forth and waits for the new picture after each move.
 
         Returns the milliseconds from each move (the input event's own time stamp) to the picture's load event, as the browser measured them."""
+        picture.scroll_into_view_if_needed()
         handle.scroll_into_view_if_needed()
-        self._watch(picture, 'pointermove')
+        picture.evaluate("image => seen.watch(image, 'pointermove')")
         box, track = handle.bounding_box(), handle.locator('xpath=ancestor::*[contains(@class, "noUi-target")]').bounding_box()
-        x, y, step = box['x'] + box['width']/2, box['y'] + box['height']/2, pixels
-        self.page.mouse.move(x, y)
+        axis, edge = ('x', 'width') if track['width'] > track['height'] else ('y', 'height')
+        now = {'x': box['x'] + box['width']/2, 'y': box['y'] + box['height']/2}
+        self.page.mouse.move(**now)
         self.page.mouse.down()
         for _ in range(moves):
-            if not track['x'] <= x + step <= track['x'] + track['width']: step = -step
-            x += step
-            self._timed(lambda: self.page.mouse.move(x, y))
+            if not track[axis] <= now[axis] + pixels <= track[axis] + track[edge]: pixels = -pixels
+            now[axis] += pixels
+            self._timed(lambda: self.page.mouse.move(**now))
         self.page.mouse.up()
-        return self.page.evaluate('() => window.latency.times')
+        return self.page.evaluate('() => seen.watched.times')
 
     def arrows(self, handle, picture, moves=24):
         "As drag, with the arrow keys on the focused handle."
-        self._watch(picture, 'keydown')
+        picture.evaluate("image => seen.watch(image, 'keydown')")
         handle.focus()
         low, high, now = (float(handle.get_attribute(f'aria-value{end}')) for end in ('min', 'max', 'now'))
         there, back = ('ArrowLeft', 'ArrowRight') if now - low > high - now else ('ArrowRight', 'ArrowLeft')
         for k in range(moves): self._timed(lambda: self.page.keyboard.press(there if k % 12 < 6 else back))
-        return self.page.evaluate('() => window.latency.times')
-
-    def _watch(self, picture, event):
-        picture.evaluate('''(image, event) => {
-            const latency = window.latency = {times: [], start: null};
-            document.addEventListener(event, input => latency.start = input.timeStamp, true);
-            image.addEventListener('load', () => {
-                if (latency.start !== null) latency.times.push(performance.now() - latency.start);
-                latency.start = null})}''', event)
+        return self.page.evaluate('() => seen.watched.times')
 
     def _timed(self, act):
-        count = self.page.evaluate('() => window.latency.times.length')
+        count = self.page.evaluate('() => seen.watched.times.length')
         act()
-        self.page.wait_for_function('count => window.latency.times.length > count', arg=count, timeout=10_000)
+        self.page.wait_for_function('count => seen.watched.times.length > count', arg=count, timeout=10_000)
 
     def screenshot(self, name, locator=None):
-        "Writes NAME.png into the folder of the test's artefacts."
+        "Writes NAME.png, of the page or of one element, to the folder $NONVAE_SCREENSHOTS or else to pytest's."
         folder = Path(os.environ.get('NONVAE_SCREENSHOTS') or self.server.folder/'screenshots')
         folder.mkdir(parents=True, exist_ok=True)
         (locator or self.page).screenshot(path=folder/f'{name}.png')
-        return folder/f'{name}.png'
 
     def close(self):
         "Ends the kernel, so that its memory is free, and closes the notebook unsaved."
-        self.page.evaluate('() => panel.sessionContext.shutdown().then(() => {panel.context.model.dirty = false; panel.dispose()})')
+        self._finish('close', seconds=60)

@@ -1,0 +1,46 @@
+"""Every notebook that has widgets, in a real browser: all cells run, the panels train, every slider brings a new picture."""
+import re
+
+import nbformat
+import pytest
+from conftest import ROOT
+
+WIDGETS = re.compile(r'^\w+ = \w*(Panel|Explorer)\(', re.MULTILINE)
+
+
+def widget_cells(path):
+    "The cells that make a widget and show it."
+    cells = nbformat.read(path, as_version=4).cells
+    return [cell.source for cell in cells if cell.cell_type == 'code' and WIDGETS.search(cell.source) and re.fullmatch(r'\w+', cell.source.split('\n')[-1])]
+
+
+LESSONS = {path.stem: widget_cells(path) for path in sorted(ROOT.glob('nbs/*.ipynb')) if widget_cells(path)}
+
+
+def train(nb, panel):
+    "Train until the step, the curves and the pictures have changed; pause, which saves."
+    status, losses, pictures = panel.get_by_text(re.compile(r'^step [\d,]+')).first, panel.get_by_title('loss over steps'), panel.get_by_title('held-out images after')
+    with nb.change(panel.locator('.widget-html-content', has=status), losses, pictures, seconds=90): panel.get_by_role('button', name='Train').click()
+    panel.get_by_role('button', name='Pause').click()
+    nb.reads(panel, 'Saved after step')
+
+
+def explore(nb, panel):
+    "Move every slider that changes a picture, and press Run where there is no such slider."
+    for title in ('of the way,|of the way$', '^the face, ', '^map of '):
+        picture = panel.get_by_title(re.compile(title)).first
+        if not picture.count(): continue
+        for handle in panel.locator('.noUi-handle').filter(visible=True).all(): nb.drag(handle, picture, moves=3)
+        return
+    with nb.change(panel.get_by_title('after: '), panel.get_by_title('distance of the codes'), seconds=60): panel.get_by_role('button', name='Run').click()
+    nb.reads(panel, 'steps: the distance went from')
+
+
+@pytest.mark.parametrize('name', LESSONS)
+def test_lesson(lab, name):
+    nb = lab(name).run()
+    for k, source in enumerate(LESSONS[name], 1):
+        panel = nb.cell(source).locator('.nonvae').first
+        (train if 'TrainingPanel(' in source else explore)(nb, panel)
+        assert not nb.plain(panel.locator('img:visible'))
+        nb.screenshot(f'{name}-{k}', panel)
