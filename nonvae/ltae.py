@@ -124,7 +124,7 @@ class ConvLTAE(LTAE):
 
     def code_shape(self, net): return (net.latent_channels, net.latent_width, net.latent_width)
 
-# %% ../nbs/13_ltae.ipynb #13-ltae-029
+# %% ../nbs/13_ltae.ipynb #13-ltae-035
 @dataclass(frozen=True)
 class VAEConfig(Config):
     "The small VAE."

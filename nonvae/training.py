@@ -95,7 +95,7 @@ class Method(nn.Module):
     The first weights are a function of `config.training.seed`."""
     name, Config, presets = None, Config, {}
     data_type = ImageSet                                        # what it trains on: one set of images, or Domains
-    snapshot_rows = 'held-out images; their reconstructions; what lies halfway to the next one\'s code'
+    snapshot_rows = "held-out images; their reconstructions; what lies halfway to the next one's code"
     steps_per_batch = 1                                         # optimiser steps in a row that see the same batch and the same noise
     kinds = {}                                                  # every method by its name
 

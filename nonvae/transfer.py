@@ -47,6 +47,7 @@ class ContentTransfer(Method):
     Minimises mean (a - D(E_c(a), E_s(a)))^2 + mean (b - D(E_c(b), 0))^2 + w (bce(F(E_c(a)), B) + bce(F(E_c(b)), B)),
     while the discriminator F minimises bce(F(E_c(a)), A) + bce(F(E_c(b)), B)."""
     name, Config, data_type = 'transfer', TransferConfig, Domains
+    snapshot_rows = 'held-out faces without glasses; then, row by row, the same faces in the glasses of the person on the left'
     presets = {
         'transfer-faces': TransferConfig(network=TransferNet(64, 16, 16, 5, 'decoder'), training=_FACES),
         'transfer-celeba': TransferConfig('glasses_train', network=TransferNet(128, 32, 25), training=_CELEBA),
@@ -167,7 +168,7 @@ def transfer_strips(model, a, b, frames=9):
     ways = [(move(shared_b), specific_a[:1]), (move(shared_a), move(specific_a)), (move(shared_b), None)]
     return torch.stack([model.decode(*way) for way in ways]).to(a.device)
 
-# %% ../nbs/12_transfer.ipynb #12-transfer-025
+# %% ../nbs/12_transfer.ipynb #12-transfer-031
 @torch.no_grad()
 def _pieces(how, *images):
     "`how(*images)`, computed for 50 images at a time."

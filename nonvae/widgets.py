@@ -583,7 +583,7 @@ class AugmentationExplorer(Panel):
         for images in (train, held_out): _fits('This', method.autoencoder, _some_images(images, 1)[0])
         super().__init__()
         self.method, self.train, self.held_out = method, train, held_out
-        self.x, self.look_at = (held_out[np.linspace(0, len(held_out) - 1, min(many, len(held_out))).astype(int)] for many in (count, 100))
+        self.x, self.look_at = (held_out[np.linspace(0, len(held_out) - 1, min(many, len(held_out))).astype(int)] for many in (count, 60))
         self.choice = self.on(self.choose, widgets.Dropdown(options=method.config.augmentations, description='change t', layout={'width': '320px'}))
         self.steps = widgets.IntSlider(20, 1, 60, description='steps k', layout={'width': '320px'})
         self.rate = widgets.Dropdown(options=[('gentle', 1e-4), ('medium', 3e-4), ('strong', 1e-3)], value=3e-4, description='learning', layout={'width': '200px'})

@@ -48,7 +48,7 @@ def kernel(request):
 
 
 @pytest.fixture(scope='session')
-def pages(): return []
+def pages(): return {}
 
 
 @pytest.fixture
@@ -56,12 +56,12 @@ def lab(request, server, browser, pages):
     """Opens a notebook: lab('10_autoencoder', theme='dark', kernel='python3', zoom=1.5, until='TrainingPanel(').run().
 
     The next one, or the end of the test, closes it and ends its kernel; then nothing may have gone wrong in it."""
-    if not pages: pages.append(Lab(server, browser))
     opened, failed = [], request.session.testsfailed
 
-    def call(*arguments, **options):
+    def call(*arguments, zoom=1, **options):
         finish()
-        opened.append(Notebook(pages[0], *arguments, **options))
+        if zoom not in pages: pages[zoom] = Lab(server, browser, zoom)
+        opened.append(Notebook(pages[zoom], *arguments, **options))
         return opened[0]
 
     def finish():
@@ -80,8 +80,8 @@ def lab(request, server, browser, pages):
 
 @pytest.fixture
 def measured(record_property):
-    "Prints a median below the tests' results: measured('slider to new picture, idle', milliseconds)."
-    def call(what, times): record_property('measured', f'{what}: median {statistics.median(times):.0f} ms, slowest {max(times):.0f} ms (n={len(times)})')
+    "Prints a time below the tests' results, of several the median: measured('slider to new picture, idle', milliseconds)."
+    def call(what, times): record_property('measured', f'{what}: ' + (f'median {statistics.median(times):.0f} ms (n={len(times)})' if len(times) > 1 else f'{times[0] / 1000:.1f} s'))
     return call
 
 

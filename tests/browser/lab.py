@@ -44,7 +44,7 @@ class Server:
         while not self.answers():
             if self.process.poll() is not None or time.monotonic() > deadline:
                 self.stop()
-                raise AssertionError(f'JupyterLab did not start:\n{self.log.read_text()[-3000:]}')
+                raise AssertionError(f'JupyterLab did not start (exit code {self.process.poll()}):\n{self.log.read_text()[-3000:]}')
             time.sleep(.05)
 
     def answers(self):
@@ -89,24 +89,29 @@ class Server:
 
 
 class Lab:
-    "JupyterLab's page, loaded once: notebooks are opened in it one after the other."
+    "JupyterLab's page, loaded once: notebooks are opened in it one after the other. A browser's zoom means fewer, larger points on the same screen."
 
-    def __init__(self, server, browser):
+    def __init__(self, server, browser, zoom=1, width=1200, height=1000):
         self.server, self.console = server, []
-        self.page = browser.new_context().new_page()
+        self.page = browser.new_context(viewport={'width': int(width/zoom), 'height': int(height/zoom)}, device_scale_factor=zoom).new_page()
         self.page.set_default_timeout(20_000)
         self.page.add_init_script(path=Path(__file__).with_name('lab.js'))
         self.page.on('pageerror', lambda error: self.console.append(error.stack or str(error)))
         self.page.on('console', lambda message: message.type == 'error' and self.console.append(f'{message.text} ({message.location.get("url")})'))
-        self.screen = self.page.context.new_cdp_session(self.page)
         self.page.goto(f'{server.url}/doc?reset')
         self.page.wait_for_function('() => window.jupyterapp', timeout=60_000)
         self.page.evaluate('() => jupyterapp.restored')
 
-    def look(self, theme, zoom, width=1200, height=1000):
-        "The theme, and what a browser's zoom does: fewer, larger points on the same screen."
-        self.screen.send('Emulation.setDeviceMetricsOverride', {'width': int(width/zoom), 'height': int(height/zoom), 'deviceScaleFactor': zoom, 'mobile': False})
-        self.page.evaluate("theme => jupyterapp.commands.execute('apputils:change-theme', {theme})", f'JupyterLab {theme.capitalize()}')
+    def theme(self, name):
+        "light or dark"
+        self._calm()
+        if self.page.evaluate('() => document.body.dataset.jpThemeName') != f'JupyterLab {name.capitalize()}':
+            self.page.evaluate("theme => jupyterapp.commands.execute('apputils:change-theme', {theme})", f'JupyterLab {name.capitalize()}')
+            self._calm()
+
+    def _calm(self):
+        "JupyterLab shows its sign while it starts and while it changes theme, and trips over it if the theme is changed meanwhile."
+        self.page.wait_for_function("() => !document.querySelector('#jupyterlab-splash')")
 
 
 class Notebook:
@@ -114,11 +119,11 @@ class Notebook:
 
     notebook.page is playwright's page; notebook.cell(text) the output of the cell with this text in its source, to look for widgets in it."""
 
-    def __init__(self, lab, notebook, theme='light', kernel='python3', zoom=1, until=None):
-        self.server, self.folder, self.page, self.look = lab.server, lab.server.nbs, lab.page, lab.look
+    def __init__(self, lab, notebook, theme='light', kernel='python3', until=None):
+        self.server, self.folder, self.page, self.theme = lab.server, lab.server.nbs, lab.page, lab.theme
         self.console, self.before = lab.console, len(lab.console)
         self.name = self.server.write(notebook, kernel, until)
-        self.look(theme, zoom)
+        self.theme(theme)
         self._finish('open', f'nbs/{self.name}', 60)
 
     def _finish(self, name, argument=None, seconds=20):
@@ -230,7 +235,10 @@ class Notebook:
         "Writes NAME.png, of the page or of one element, to the folder $NONVAE_SCREENSHOTS or else to pytest's."
         folder = Path(os.environ.get('NONVAE_SCREENSHOTS') or self.server.folder/'screenshots')
         folder.mkdir(parents=True, exist_ok=True)
+        size = self.page.viewport_size
+        if locator: self.page.set_viewport_size({**size, 'height': max(size['height'], 250 + int(locator.bounding_box()['height']))})      # all of it, without scrolling
         (locator or self.page).screenshot(path=folder/f'{name}.png')
+        self.page.set_viewport_size(size)
 
     def close(self):
         "Ends the kernel, so that its memory is free, and closes the notebook unsaved."
