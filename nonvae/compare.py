@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from matplotlib import pyplot as plt
-from sklearn.decomposition import PCA
 
 from .acai import ACAI
 from .autoencoder import Autoencoder
@@ -126,6 +125,7 @@ def interpolation_picture(models, a, b, frames=11, zoom=1.6):
 
 def latent_planes(models, data, count=1000):
     "The codes of at most `count` images of a labelled ImageSet along their two directions of largest variance, one panel for each of {name: method}."
+    from sklearn.decomposition import PCA
     some = data.subset(np.arange(min(count, len(data)))) if count < len(data) else data
     columns = min(4, len(models))
     rows = -(-len(models) // columns)

@@ -8,8 +8,6 @@ from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
 import torch
-from torchvision.transforms import InterpolationMode
-from torchvision.transforms.v2 import functional as transforms
 
 from .core import NonvaeError, batch_noise, frozen
 from .datasets import Domains
@@ -20,12 +18,18 @@ def _draw(x, per_sample):
     "A number from [0, 1) for the whole batch x, or one for each image: (1,) or (N,)."
     return batch_noise((len(x),), torch.device('cpu'), torch.rand) if per_sample else torch.rand(1)
 
+def _transforms():
+    "torchvision's transforms, imported where they are needed, for it takes seconds."
+    from torchvision.transforms.v2 import functional
+    return functional
+
 def _fixed(change): return lambda x, per_sample=False: change(x)                    # nothing to draw
 
 def _rotate(x, per_sample=False):
+    from torchvision.transforms import InterpolationMode
     angles = 40 * _draw(x, per_sample) - 20
     parts = zip(x.split(1) if per_sample else [x], angles.tolist())
-    turned = [transforms.rotate(part + 1, angle, InterpolationMode.BILINEAR) for part, angle in parts]       # + 1: what comes in from outside is black
+    turned = [_transforms().rotate(part + 1, angle, InterpolationMode.BILINEAR) for part, angle in parts]       # + 1: what comes in from outside is black
     return (torch.cat(turned) - 1).clamp(-1, 1)
 
 def _colour_noise(x, per_sample=False): return (x + .1 * batch_noise(x.shape, x.device).to(x.dtype)).clamp(-1, 1)
@@ -40,15 +44,15 @@ def _reverse_channels(x):
 
 # each takes images (N, C, H, H) in [-1, 1] to as many of the same kind; what is random in it is drawn once, or per_sample
 AUGMENTATIONS = {
-    'flip-height': _fixed(transforms.vertical_flip),
-    'flip-width': _fixed(transforms.horizontal_flip),
+    'flip-height': _fixed(lambda x: _transforms().vertical_flip(x)),
+    'flip-width': _fixed(lambda x: _transforms().horizontal_flip(x)),
     'flip-both': _fixed(lambda x: x.flip(2, 3)),
     'rotate': _rotate,                                                              # by up to 20 degrees
     'quarter-turn': _fixed(lambda x: x.rot90(1, (2, 3))),                           # anticlockwise
     'colour-noise': _colour_noise,                                                  # of standard deviation 0.1
     'invert-channel': _invert_channel,                                              # one channel becomes its negative
     'reverse-channels': _fixed(_reverse_channels),                                  # red, green, blue become blue, green, red
-    'reverse-channels-flip-height': _fixed(lambda x: transforms.vertical_flip(_reverse_channels(x))),
+    'reverse-channels-flip-height': _fixed(lambda x: _transforms().vertical_flip(_reverse_channels(x))),
 }
 
 def _check(names, probabilities):

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torchvision
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch.nn import functional as F
 
@@ -199,6 +198,7 @@ def crop_and_resize(images, size, crop):
 # %% ../nbs/01_datasets.ipynb #01-datasets-034
 def _torchvision_set(name, root, download):
     "Training and test part of a torchvision data set as ImageSets (C, 32, 32)."
+    import torchvision                                          # here, for it takes seconds to import
     kinds = {'mnist': torchvision.datasets.MNIST, 'svhn': torchvision.datasets.SVHN, 'cifar10': torchvision.datasets.CIFAR10}
     def part(train):
         options = {'split': 'train' if train else 'test'} if name == 'svhn' else {'train': train}
@@ -226,6 +226,7 @@ def decode_rgb(data, path):
     """The bytes of one picture file (a bytearray; errors name it `path`), whole and upright: uint8 tensor (3, height, width).
 
     Grey, CMYK, palette and 16 bit become RGB, what is transparent white."""
+    import torchvision                                          # its decoder becomes torch.ops.image
     if not data: raise NonvaeError(f'{path} is empty: remove or replace it.')
     if data.startswith(b'\xff\xd8') and b'Exif\0' not in data:
         try:

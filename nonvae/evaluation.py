@@ -10,11 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy.optimize import linear_sum_assignment
-from scipy.spatial.distance import directed_hausdorff
-from sklearn.cluster import KMeans
-from sklearn.metrics import mutual_info_score, normalized_mutual_info_score, silhouette_score
-from sklearn.neighbors import KNeighborsClassifier
 from torch import nn
 from torch.nn import functional as F
 
@@ -113,6 +108,8 @@ def clustering_accuracy(train_codes, train_labels, test_codes, test_labels, init
     """Accuracy on the test codes of K-means on whitened training codes, each cluster named after the class it matches best in training.
 
     As many clusters as classes, best of `inits` starts, one-to-one Hungarian matching. After Berthelot et al. 2018, section 4.2."""
+    from scipy.optimize import linear_sum_assignment
+    from sklearn.cluster import KMeans
     x, t = (np.asarray(codes, np.float64) for codes in (train_codes, test_codes))
     classes = int(max(np.max(train_labels), np.max(test_labels))) + 1
     if len(x) < classes: raise NonvaeError(f'{classes} clusters need at least as many codes, but there are {len(x)}.')
@@ -131,6 +128,7 @@ def clustering_accuracy(train_codes, train_labels, test_codes, test_labels, init
 # %% ../nbs/07_evaluation.ipynb #07-evaluation-025
 def knn_accuracy(train_codes, train_labels, test_codes, test_labels, k=5):
     "Share of the test codes (M, d) whose class is that of most of their `k` nearest training codes (N, d)."
+    from sklearn.neighbors import KNeighborsClassifier
     if len(train_codes) < k: raise NonvaeError(f'{k} nearest neighbours need at least as many training codes, but there are {len(train_codes)}.')
     return float(KNeighborsClassifier(k).fit(np.asarray(train_codes), np.asarray(train_labels)).score(np.asarray(test_codes), np.asarray(test_labels)))
 
@@ -138,6 +136,8 @@ def cluster_scores(train_codes, test_codes, test_labels, inits=4, seed=0):
     """K-means, one cluster for each class, on the training codes (N, d) as they are; what it makes of the test codes (M, d), as a dict:
 
     `silhouette` (-1 to 1; Rousseeuw 1987), `mutual_information` with the labels in nats, `normalised_mutual_information` (0 to 1)."""
+    from sklearn.cluster import KMeans
+    from sklearn.metrics import mutual_info_score, normalized_mutual_info_score, silhouette_score
     x, t, classes = np.asarray(train_codes, np.float32), np.asarray(test_codes, np.float32), int(np.max(test_labels)) + 1
     if len(x) < classes: raise NonvaeError(f'{classes} clusters need at least as many codes, but there are {len(x)}.')
     if np.ptp(x, axis=0).max() < 1e-12: raise NonvaeError('All codes are the same: there is nothing to cluster.')
@@ -150,6 +150,7 @@ def cluster_scores(train_codes, test_codes, test_labels, inits=4, seed=0):
 # %% ../nbs/07_evaluation.ipynb #07-evaluation-029
 def hausdorff(images, others):
     "Directed Hausdorff distance: the largest Euclidean distance of any of `images` (N, ...) to the nearest of `others` (M, ...)."
+    from scipy.spatial.distance import directed_hausdorff
     a, b = (np.asarray(x.detach().double().cpu().flatten(1)) for x in (images, others))
     return float(directed_hausdorff(a, b)[0])
 

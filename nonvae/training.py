@@ -5,7 +5,7 @@ __all__ = ['WEIGHTS', 'MAY_CHANGE', 'EXPERIMENTS', 'check_types', 'Training', 'C
            'TrainingDiverged', 'Trainer', 'plain', 'differences']
 
 # %% ../nbs/05_training.ipynb #05-training-002
-import csv, io, json, os, signal, threading, time
+import copy, csv, io, json, os, signal, threading, time
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -254,7 +254,8 @@ class Trainer:
         self.lr_factor = 1.                                       # the learning rate is multiplied by it; like term_weights, it may change while training runs
         self.stop_requested = self.interrupted = False
         self.built_weights = dict(method.term_weights)            # those of its configuration
-        self.on_disk = None                                       # the checkpoint file that this trainer knows
+        self.on_disk, self.kept = None, None                      # the checkpoint file that this trainer knows; without a run folder, the checkpoint itself
+        self.saved_step, self.diverged = None, None               # the step of the last checkpoint; what went wrong, until a checkpoint is restored
         if self.out: self.resume()
         module = torch.compile(method) if self.training.compile else method
         self.module = nn.parallel.DistributedDataParallel(module) if world > 1 else module
@@ -276,7 +277,9 @@ class Trainer:
             self.interrupted = interrupted > 0                   # if one process is asked to stop, all stop after the same step
             terms = dict(zip(terms, values))
             for name, value in terms.items():
-                if not np.isfinite(value): raise TrainingDiverged(self.advice(f"the term '{name}' became {value}"))
+                if not np.isfinite(value):
+                    self.diverged = TrainingDiverged(self.advice(f"the term '{name}' became {value}"))
+                    raise self.diverged
             for group in self.optimizer.param_groups:
                 group['lr'] = self.lr_factor * self.training.rate(self.steps_done)
                 if self.training.clip_norm: nn.utils.clip_grad_norm_(group['params'], self.training.clip_norm)
@@ -374,7 +377,8 @@ class Trainer:
         with atomic_write(self.out/'config.yaml') as temporary: temporary.write_text(text, encoding='utf-8')
 
     def checkpoint(self):
-        "All that training needs to go on from here, as the bytes of a file. Refuses weights that are not finite."
+        "All that training needs to go on from here, as the bytes of a file. Refuses when training has diverged, or weights are not finite."
+        if self.diverged: raise self.diverged                     # the weights may still be finite, but they are what led there
         with model_lock:
             weights = self.method.state_dict()
             for name, tensor in weights.items():
@@ -386,11 +390,14 @@ class Trainer:
         return buffer.getvalue()
 
     def save(self):
-        "Write checkpoint.pt, model.safetensors and history.csv, each whole or not at all. Refuses weights that are not finite."
-        if self.rank > 0 or not self.out: return
+        "Write checkpoint.pt, model.safetensors and history.csv, each whole or not at all; without a run folder, keep the checkpoint in memory."
+        if self.rank > 0: return
         checkpoint = self.checkpoint()
+        if not self.out:
+            self.kept, self.saved_step = checkpoint, self.steps_done
+            return
         with atomic_write(self.out/'checkpoint.pt') as temporary: temporary.write_bytes(checkpoint)
-        self.on_disk = self.stamp()
+        self.on_disk, self.saved_step = self.stamp(), self.steps_done
         self.method.save(self.out/'model.safetensors')
         self.write_config()
         rows = self.history + ([self.row()] if self.pending['count'] else [])
@@ -421,20 +428,31 @@ class Trainer:
         if not isinstance(saved, dict) or not wanted <= set(saved): raise damaged
         if saved['method'] != self.method.name:
             raise NonvaeError(f'{place} holds a run of {saved["method"]}, not of {self.method.name}: choose another --out.')
-        before = plain(config_from(type(self.method.config), saved['config']))       # a setting that is younger than the run has its default
-        different = differences(before, plain(self.method.config))
+        theirs = plain(config_from(type(self.method.config), saved['config']))       # a setting that is younger than the run has its default
+        different = differences(theirs, plain(self.method.config))
         if different:
             name, (old, new) = next(iter(different.items()))
             raise NonvaeError(f'{place} was trained with {name} = {old}, and now it is to be {new}: choose another --out, or keep {old}.')
         if saved['data'] != self.fingerprint:
             raise NonvaeError(f'{place} was trained on other data ({saved["data"]}, now {self.fingerprint}): choose another --out, or restore the data.')
+        before = copy.deepcopy((self.method.state_dict(), self.optimizer.state_dict()))
         try:
             with model_lock:
                 self.method.load_state_dict(saved['weights'])
                 self.optimizer.load_state_dict(saved['optimizer'])
                 self.method.term_weights, self.lr_factor = dict(saved['term_weights']), float(saved['lr_factor'])
                 self.steps_done, self.seconds, self.history, self.pending = int(saved['step']), float(saved['seconds']), list(saved['history']), dict(saved['pending'])
-        except Exception as error: raise damaged from error
+        except Exception as error:
+            self.method.load_state_dict(before[0])
+            self.optimizer.load_state_dict(before[1])
+            raise damaged from error
+        self.saved_step, self.diverged = self.steps_done, None
+
+    def back(self):
+        "Forget everything since the last checkpoint: that of the run folder, or the one in memory."
+        if self.out and self.stamp(): self.resume()
+        elif self.kept: self.restore(self.kept)
+        else: raise NonvaeError('Nothing has been saved yet, so there is no checkpoint to go back to.')
 
     def steered(self):
         "What was changed by hand while the run trained, as text; empty if nothing was."
@@ -444,9 +462,9 @@ class Trainer:
 
     def stamp(self):
         "What tells one checkpoint file from another: when it was written, and how long it is. None if there is none."
-        try: found = (self.out/'checkpoint.pt').stat()
-        except OSError: return None
-        return found.st_mtime_ns, found.st_size
+        try: found = (self.out/'checkpoint.pt').stat() if self.out else None
+        except OSError: found = None
+        return found and (found.st_mtime_ns, found.st_size)
 
 def plain(config):
     "A configuration as nested dicts of numbers, strings and lists."

@@ -7,6 +7,7 @@ __all__ = ['from_browser', 'Panel', 'uploaded_image', 'free_name', 'Interpolatio
 # %% ../nbs/08_widgets.ipynb #08-widgets-002
 import base64, html, io, math, time, warnings, weakref
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import ipywidgets as widgets
@@ -18,7 +19,6 @@ from matplotlib import pyplot as plt
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image, ImageDraw
-from sklearn.decomposition import PCA
 
 from .core import NonvaeError, model_lock, save_image, seeded, show, tile, to_float, to_uint8
 from .datasets import Domains, ImageSet, decode_rgb, square_image
@@ -65,7 +65,7 @@ class Panel(widgets.VBox):
     `errors` holds the last exceptions. One that the browser caused is only shown; one that Python caused is raised, too."""
     def __init__(self):
         super().__init__()
-        self.errors, self.also = [], []                        # also: widgets that belong to the panel without being seen
+        self.errors, self.also, self.buttons = [], [], {}                        # also: widgets that belong to the panel without being seen
         self.message = widgets.HTML()
         self.made_by = _request().get('metadata', {}).get('cellId'), _request().get('header', {}).get('msg_id')
         for other in list(_panels):                            # what this very cell made when it ran before
@@ -85,8 +85,10 @@ class Panel(widgets.VBox):
         "A function that calls `handler()` under the lock, and says what went wrong."
         def call(*_):
             if self.comm is None: return                       # closed; what the browser still sends has no meaning
+            was = self.message.value if 'nonvae-wrong' in self.message.value else None
             try:
                 with model_lock: handler()
+                if was and self.message.value == was: self.say('')         # it went well this time
             except Exception as error:
                 self.errors = [*self.errors[-9:], error]
                 self.halt()
@@ -102,11 +104,15 @@ class Panel(widgets.VBox):
         return controls[0] if len(controls) == 1 else controls
 
     def button(self, description, handler, **options):
-        return _Button(self.guarded(handler), description=description, **{'layout': {'width': 'auto'}, **options})
+        "A button that calls `handler()`; `self.buttons` finds it by its words."
+        button = _Button(self.guarded(handler), description=description, **{'layout': {'width': 'auto'}, **options})
+        if description: self.buttons[description] = button
+        return button
 
     def close(self):
         "End the panel and everything in it. Its models are free to be forgotten."
         if self.comm is None: return super().close()
+        self.halt()                                            # or the browser's clock would go on ticking for nobody
         family, found = [self], []
         while family:
             one = family.pop()
@@ -138,6 +144,10 @@ def _image(text, width, height=None, smooth=False):
     picture.add_class('nonvae-smooth' if smooth else 'nonvae-pixels')
     return picture
 
+def _show(picture, pixels, text):
+    "Other pixels, and other words for them, in one message to the browser."
+    with picture.hold_sync(): picture.value, picture.tooltip = _png(pixels), text
+
 def _curves(figure, curves, log, label, xlabel='step'):
     "Redraw {name: (x, y)} on a figure without pyplot; readable on light and on dark ground. Returns the bytes of a PNG."
     grey = '#808080'
@@ -149,7 +159,8 @@ def _curves(figure, curves, log, label, xlabel='step'):
     axes.set_xlabel(xlabel, color=grey, fontsize=9); axes.set_ylabel(label, color=grey, fontsize=9)
     axes.tick_params(colors=grey, which='both', labelsize=8)
     axes.spines[:].set_color(grey); axes.spines[['top', 'right']].set_visible(False)
-    if any(len(x) for x, _ in curves.values()): axes.legend(fontsize=8, labelcolor=grey, frameon=False)
+    if not any(len(x) for x, _ in curves.values()): axes.set_xticks([]); axes.set_yticks([])
+    else: axes.legend(fontsize=8, labelcolor=grey, frameon=False)
     buffer = io.BytesIO()
     figure.savefig(buffer, format='png', pil_kwargs={'compress_level': 1})
     return buffer.getvalue()
@@ -165,19 +176,43 @@ def _row(*parts, **layout): return widgets.HBox(parts, layout={'flex_flow': 'row
 
 def _some_images(images, count):
     "The first images of an ImageSet, or of a batch (N, C, H, W) in [-1, 1], and a name for each."
-    if isinstance(images, ImageSet): return images[:count], [f'{images.classes[k] or "image"}'.strip() for k in images.labels[:count]]
+    if not isinstance(count, int) or count < 1: raise NonvaeError(f'The number of images to show must be a whole number of at least 1, but it is {count}.')
+    if isinstance(images, ImageSet): return images[:count], [_class_name(images.classes, label) for label in images.labels[:count]]
     if not isinstance(images, torch.Tensor) or images.ndim != 4 or not images.is_floating_point():
         raise NonvaeError(f'Images are an ImageSet, or a float tensor (N, C, H, W) in [-1, 1], but got {getattr(images, "dtype", type(images).__name__)} {tuple(getattr(images, "shape", ()))}.')
     if len(images) == 0: raise NonvaeError('There is no image to explore: give at least two.')
-    return images[:count], ['image'] * min(count, len(images))
+    images = images[:count].float()
+    if not images.abs().max() <= 1.001: raise NonvaeError(f'The numbers of an image are from -1 to 1, but here they reach {images.abs().max():g}.')
+    return images, ['image'] * len(images)
+
+def _class_name(classes, label):
+    "What a label means: its class, or else the label itself."
+    known = classes is not None and isinstance(label, (int, np.integer)) and 0 <= label < len(classes)
+    return (str(classes[label]) if known else str(label)).strip() or 'image'
 
 @torch.no_grad()
 def _fits(name, model, images):
-    "A sentence if the model cannot encode and decode such images."
+    "The code of the first image; a sentence if the model cannot encode and decode such images."
+    if not all(callable(getattr(model, what, None)) for what in ('encode', 'decode')):
+        raise NonvaeError(f'{name} is a {type(model).__name__} and no model that can encode and decode: give a trained method of nonvae.')
     wanted = tuple(images.shape[1:])
     network = getattr(getattr(model, 'config', None), 'network', None)
     own = (network.colours, network.width, network.width) if network else wanted
     if own != wanted: raise NonvaeError(f'{name} is a model of {"x".join(map(str, own))} images, but these are {"x".join(map(str, wanted))}: give it images of its own size.')
+    try:
+        with model_lock:
+            codes = _ready(model).encode(images[:1])
+            model.decode(*(codes if isinstance(codes, tuple) else (codes,)))
+    except Exception as error: raise NonvaeError(f'{name} cannot encode and decode these images ({" ".join(str(error).split())[:120]}).') from error
+    return codes
+
+def _ready(model):
+    "The model, ready to be looked at: no statistics of batch norm move, no noise."
+    return model.eval() if isinstance(model, torch.nn.Module) else model
+
+def _version(model):
+    "A number that changes whenever the model's weights do."
+    return sum(p._version for p in model.parameters()) if isinstance(model, torch.nn.Module) else 0
 
 # %% ../nbs/08_widgets.ipynb #08-widgets-019
 class _Clock:
@@ -196,12 +231,12 @@ class _Clock:
     def stop(self): self.toggle.value = False
 
 # %% ../nbs/08_widgets.ipynb #08-widgets-021
-_MOST_PIXELS = 50_000_000
+_MOST_PIXELS = 25_000_000
 
 def uploaded_image(content, name, size, channels, inverted=False):
     """The bytes of a picture file as (images, preview): float (1, channels, size, size) in [-1, 1], and a small Pillow image that shows what was cut out.
 
-    `inverted`: black becomes white. Whatever is no picture, smaller than 8x8, or larger than 50 million pixels is a NonvaeError."""
+    `inverted`: black becomes white. Whatever is no picture, smaller than 8x8, or larger than 25 million pixels is a NonvaeError."""
     content = bytearray(content)
     try:
         with warnings.catch_warnings():
@@ -218,7 +253,7 @@ def uploaded_image(content, name, size, channels, inverted=False):
     preview.thumbnail((160, 160))
     scale = preview.width / width
     left, top = (width - edge) / 2 * scale, (height - edge) / 2 * scale
-    ImageDraw.Draw(preview).rectangle([left, top, left + edge * scale - 1, top + edge * scale - 1], outline='#ff8c00', width=2)
+    ImageDraw.Draw(preview).rectangle([left, top, max(left, left + edge * scale - 1), max(top, top + edge * scale - 1)], outline='#ff8c00', width=2)
     return (-images if inverted else images), preview
 
 # %% ../nbs/08_widgets.ipynb #08-widgets-024
@@ -229,7 +264,7 @@ class _Thumbnails:
         self.letters, self.turn, self.width = list(chosen), 0, width
         self.look = widgets.HTML(layout={'display': 'none'})
         self.layout, self.style = widgets.Layout(width=f'{width}px', height=f'{width}px', margin='2px'), widgets.ButtonStyle()
-        self.row = _row(self.look)
+        self.next, self.buttons, self.row = widgets.HTML(), [], _row()
         self.add(images[:0], [])
 
     def add(self, images, names):
@@ -238,12 +273,11 @@ class _Thumbnails:
         pictures = [base64.b64encode(_png(tile(image[None]))).decode() for image in self.images]
         classes = [f'nonvae-{self.look.model_id[:12]}-{i}' for i in range(len(pictures))]
         self.look.value = '<style>' + ''.join(f'.{name} {{background-image: url(data:image/png;base64,{data})}}' for name, data in zip(classes, pictures)) + '</style>'
-        buttons = list(self.row.children[1:])
-        for i in range(len(buttons), len(pictures)):
+        for i in range(len(self.buttons), len(pictures)):
             button = self.panel.button('', lambda i=i: self.pick(i), tooltip=f'{self.names[i]} (number {i + 1})', layout=self.layout, style=self.style)
             button.add_class('nonvae-thumbnail'); button.add_class(classes[i])
-            buttons.append(button)
-        self.row.children = [self.look, *buttons]
+            self.buttons.append(button)
+        self.row.children = [self.look, *self.buttons, self.next]
         self.mark()
 
     def pick(self, number):
@@ -254,9 +288,11 @@ class _Thumbnails:
         self.picked()
 
     def mark(self):
-        for i, button in enumerate(self.row.children[1:]):
-            button.description = ''.join(letter for letter in self.letters if self.chosen[letter] == i)
-            (button.add_class if button.description else button.remove_class)('nonvae-chosen')
+        self.next.value = f'&ensp;next click: <b>{self.letters[self.turn % len(self.letters)]}</b>'
+        for i, button in enumerate(self.buttons):
+            letters = ''.join(letter for letter in self.letters if self.chosen[letter] == i)
+            button.description = letters or '\u00a0'             # a space: the browser's part of ipywidgets leaves the old text where there is none
+            (button.add_class if letters else button.remove_class)('nonvae-chosen')
 
     def __getitem__(self, letters): return self.images[[self.chosen[letter] for letter in letters]]
 
@@ -276,7 +312,7 @@ class InterpolationExplorer(Panel):
     `models` is a method, or {name: method}; `images` an ImageSet or a batch (N, C, H, W) in [-1, 1], of which the first `thumbnails` can be chosen.
     Saves strips and animations to `folder`."""
     def __init__(self, models, images, thumbnails=14, folder='.'):
-        self.models = dict(models) if isinstance(models, dict) else {getattr(models, 'name', 'model'): models}
+        self.models = {str(name): model for name, model in models.items()} if isinstance(models, dict) else {getattr(models, 'name', None) or 'model': models}
         if not self.models: raise NonvaeError('There is no model to explore: give at least one.')
         some, names = _some_images(images, thumbnails)
         for name, model in self.models.items(): self.check(name, model, some)
@@ -302,39 +338,46 @@ class InterpolationExplorer(Panel):
             _row(self.corners, self.path, self.button('Random', self.draw, icon='random'), self.upload, self.inverted),
             _row(self.across, self.clock.toggle, self.clock.play), self.down,
             _row(column('A', self.ends[0]), *map(column, self.models, self.frames), column('B', self.ends[1])),
-            *[_row(widgets.HTML(f'<b>{html.escape(name)}</b>', layout={'width': '80px'}), picture) for name, picture in zip(self.models, self.strips)],
+            _row(*[widgets.HBox([widgets.HTML(f'<b>{html.escape(name)}</b>', layout={'width': '72px'}), picture], layout={'align_items': 'center'})
+                   for name, picture in zip(self.models, self.strips)]),
             _row(self.button('Save PNG', self.save_png, icon='download'), self.button('Save GIF', self.save_gif, icon='film')))
         self.choose()
 
     @staticmethod
     def check(name, model, images):
-        _fits(name, model, images)
-        with torch.no_grad(): codes = model.encode(images[:1])
-        if isinstance(codes, tuple): raise NonvaeError(f'{name} has two codes for each image: look at it with TransferExplorer.')
+        if isinstance(_fits(name, model, images), tuple): raise NonvaeError(f'{name} has two codes for each image: look at it with TransferExplorer.')
 
     @property
     def letters(self): return 'ABCD'[:self.corners.value]
 
-    @torch.no_grad()
     def choose(self):
         "Other images, another path: encode the ends, and draw what lies between."
         four = self.corners.value == 4
-        self.thumbnails.letters = list('ABCD' if four else 'AB')
+        if self.thumbnails.letters != list(self.letters): self.thumbnails.letters, self.thumbnails.turn = list(self.letters), 0
         self.thumbnails.mark()
         self.down.layout.display = None if four else 'none'
         self.across.description = 'across (%)' if four else 'A to B (%)'
-        for model in self.models.values():
-            if isinstance(model, torch.nn.Module): model.eval()
-        self.codes = [model.encode(self.thumbnails[self.letters]) for model in self.models.values()]
         for letter, end in zip('AB', self.ends):
             end.value, end.tooltip = _png(tile(self.thumbnails[letter])), f'image {letter}: {self.thumbnails.names[self.thumbnails.chosen[letter]]}'
-        images, columns = self.still_images()
-        for name, strip, own in zip(self.models, self.strips, images.chunk(len(self.models))):
-            strip.value = _png(tile(own, columns, fill=128))
-            strip.layout.width, strip.layout.height = ('340px', '340px') if four else ('720px', '80px')
-            strip.tooltip = f'{name}: ' + ('the square between images A, B, C and D' if four else f'{columns} frames from image A to image B')
+        self.encode()
+        self.draw_strips()
         self.say('')
         self.move()
+
+    @torch.no_grad()
+    def encode(self):
+        self.version = [_version(model) for model in self.models.values()]
+        self.codes = [_ready(model).encode(self.thumbnails[self.letters]) for model in self.models.values()]
+
+    def draw_strips(self):
+        "Everything between the ends: a strip, or a square, for each model."
+        images, columns = self.still_images()
+        for name, strip, own in zip(self.models, self.strips, images.chunk(len(self.models))):
+            pixels, width = tile(own, columns, fill=128), 660 if columns == 9 else 224
+            strip.value = _png(pixels)
+            strip.layout.width, strip.layout.height = f'{width}px', f'{round(width * pixels.shape[0] / pixels.shape[1])}px'
+            strip.tooltip = f'{name}: ' + ('the square between images A, B, C and D' if columns == 7 else f'{columns} frames from image A to image B')
+        self.drawn = time.monotonic()
 
     def at(self, codes, across, down):
         "The code at (across, down), each from 0 to 1."
@@ -344,15 +387,18 @@ class InterpolationExplorer(Panel):
     @torch.no_grad()
     def move(self):
         "The slider was moved: decode one frame for each model."
+        if self.version != [_version(model) for model in self.models.values()]:       # somebody is training
+            self.encode()
+            if time.monotonic() - self.drawn > 1: self.draw_strips()
         across, down = self.across.value / 100, self.down.value / 100
         for name, model, codes, frame in zip(self.models, self.models.values(), self.codes, self.frames):
-            frame.value = _png(tile(model.decode(self.at(codes, across, down))))
-            frame.tooltip = f'{name}: {across:.0%} of the way' + (f', {down:.0%} down' if len(codes) == 4 else '')
+            text = f'{name}: {across:.0%} of the way' + (f', {down:.0%} down' if len(codes) == 4 else '')
+            _show(frame, tile(_ready(model).decode(self.at(codes, across, down))), text)
 
     @torch.no_grad()
     def walk(self, places):
         "Frames (models, frames, C, H, W) at (across, down) in `places`."
-        return torch.stack([model.decode(torch.cat([self.at(codes, *place) for place in places])).cpu() for model, codes in zip(self.models.values(), self.codes)])
+        return torch.stack([_ready(model).decode(torch.cat([self.at(codes, *place) for place in places])).cpu() for model, codes in zip(self.models.values(), self.codes)])
 
     def still_images(self):
         "What the strips show, as (images, columns): 9 frames a model for two images, a square of 7x7 for four."
@@ -368,6 +414,7 @@ class InterpolationExplorer(Panel):
 
     def draw(self):
         "Random images."
+        self.thumbnails.turn = 0
         for letter in self.letters: self.thumbnails.chosen[letter] = int(self.random.integers(len(self.thumbnails.images)))
         if self.thumbnails.chosen['A'] == self.thumbnails.chosen['B']: self.thumbnails.chosen['B'] = (self.thumbnails.chosen['A'] + 1) % len(self.thumbnails.images)
         self.choose()
@@ -402,9 +449,8 @@ class TransferExplorer(Panel):
     `count` can be chosen. Faces can be those of b, those of a, and the user's own photograph."""
     def __init__(self, model, a, b, count=6, folder='.'):
         (givers, _), (faces, _) = _some_images(a, count), _some_images(b, count)
-        for images in (givers, faces): _fits('This', model, images)
-        with torch.no_grad(): codes = model.encode(givers[:1])
-        if not isinstance(codes, tuple): raise NonvaeError('This model has a single code for each image: look at it with InterpolationExplorer.')
+        _fits('This', model, faces)
+        if not isinstance(_fits('This', model, givers), tuple): raise NonvaeError('This model has a single code for each image: look at it with InterpolationExplorer.')
         super().__init__()
         self.model, self.folder = model, Path(folder)
         width = givers.shape[-1]
@@ -435,7 +481,7 @@ class TransferExplorer(Panel):
     @torch.no_grad()
     def choose(self):
         "Other people: encode them."
-        if isinstance(self.model, torch.nn.Module): self.model.eval()
+        self.version = _version(_ready(self.model))
         faces, givers = self.faces['12'], self.givers['12']
         (self.shared, _), (_, self.specific) = self.model.encode(faces), self.model.encode(givers)
         for (name, picture), image in zip(self.chosen.items(), torch.cat([faces, givers])): picture.value, picture.tooltip = _png(tile(image[None])), name
@@ -443,14 +489,17 @@ class TransferExplorer(Panel):
         self.move()
 
     @torch.no_grad()
-    def images(self):
-        "The picture at the sliders' place, (1, 3, W, W)."
-        shared = lerp(self.shared[:1], self.shared[1:], self.face.value / 100)
-        return self.model.decode(shared, self.strength.value / 100 * lerp(self.specific[:1], self.specific[1:], self.glasses.value / 100))
+    def image(self, strength, glasses, face):
+        "The picture at these places of the sliders, 1 for 100 %: (1, 3, W, W)."
+        return _ready(self.model).decode(lerp(self.shared[:1], self.shared[1:], face), strength * lerp(self.specific[:1], self.specific[1:], glasses)).cpu()
+
+    @property
+    def places(self): return self.strength.value / 100, self.glasses.value / 100, self.face.value / 100
 
     def move(self):
-        self.result.value = _png(tile(self.images()))
-        self.result.tooltip = f'the face, {self.face.value} % of the way to face 2, with {self.strength.value} % of what is special about the giver, {self.glasses.value} % of the way to giver 2'
+        if self.version != _version(self.model): return self.choose()          # somebody is training
+        text = f'the face, {self.face.value} % of the way to face 2, with {self.strength.value} % of what is special about the giver, {self.glasses.value} % of the way to giver 2'
+        _show(self.result, tile(self.image(*self.places)), text)
 
     def take_off(self): self.strength.value = 0
 
@@ -465,17 +514,15 @@ class TransferExplorer(Panel):
 
     def save_png(self):
         path = free_name(self.folder/'transfer.png')
-        save_image(path, self.images(), zoom=4)
+        save_image(path, self.image(*self.places), zoom=4)
         self.say(f'Saved to {path}.')
 
-    @torch.no_grad()
     def still(self):
         "Strength, giver and face, each from one end of its slider to the other, as a figure: a row for each slider, the others as they stand."
-        line = torch.linspace(0, 1, 7)
-        now = (self.strength.value / 100, self.glasses.value / 100, self.face.value / 100)
-        rows = [[(2 * t, *now[1:]), (now[0], t, now[2]), (*now[:2], t)] for t in line.tolist()]
-        decode = lambda strength, glasses, face: self.model.decode(lerp(self.shared[:1], self.shared[1:], face), strength * lerp(self.specific[:1], self.specific[1:], glasses))
-        return show(torch.cat([decode(*places[i]) for i in range(3) for places in rows]).cpu(), 7, row_labels=['strength 0 to 200 %', 'giver 1 to 2', 'face 1 to 2'], zoom=1)
+        strength, glasses, face = self.places
+        line = np.linspace(0, 1, 7).tolist()
+        rows = [*[(2 * t, glasses, face) for t in line], *[(strength, t, face) for t in line], *[(strength, glasses, t) for t in line]]
+        return show(torch.cat([self.image(*places) for places in rows]), 7, row_labels=['strength 0 to 200 %', 'giver 1 to 2', 'face 1 to 2'], zoom=1)
 
 def to_set(images):
     "A batch (N, C, H, W) in [-1, 1] as an ImageSet without labels."
@@ -491,43 +538,47 @@ class LatentExplorer(Panel):
         labels = images.labels if labels is None and isinstance(images, ImageSet) else labels
         self.images, _ = _some_images(images, count)
         if len(self.images) < 2: raise NonvaeError('A map needs at least two images, but there is only one.')
-        labels = np.zeros(len(self.images), int) if labels is None else np.asarray(labels)[:count]
+        labels = np.zeros(len(self.images), int) if labels is None else np.asarray(labels)
+        labels = labels[:count] if labels.ndim == 1 else labels.reshape(0)
         if len(labels) != len(self.images): raise NonvaeError(f'Every image needs its label, but there are {len(self.images)} images and {len(labels)} labels.')
-        _fits('This', model, self.images)
-        self.model, self.size = model, size
-        with torch.no_grad(), model_lock:
-            if isinstance(model, torch.nn.Module): model.eval()
-            codes = [model.encode(some) for some in self.images.split(100)]
-        if isinstance(codes[0], tuple): raise NonvaeError('This model has two codes for each image: look at it with TransferExplorer.')
-        self.shape, codes = codes[0].shape[1:], torch.cat([flat_codes(part) for part in codes]).cpu().float()
-        if codes.shape[1] < 2: raise NonvaeError('A map needs codes of at least two numbers, but these have one.')
+        if isinstance(_fits('This', model, self.images), tuple): raise NonvaeError('This model has two codes for each image: look at it with TransferExplorer.')
+        self.model, self.size, self.labels, self.classes = model, size, labels, classes
+        names = self.encode()
         super().__init__()
-        self.pca = None if codes.shape[1] == 2 else PCA(2).fit(codes.numpy())
-        self.plane = codes.numpy() if self.pca is None else self.pca.transform(codes.numpy())
-        self.low, self.high = self.plane.min(0), self.plane.max(0)
-        margin = .05 * np.maximum(self.high - self.low, 1e-6)
-        self.low, self.high = self.low - margin, self.high + margin
-        self.map, names = self.draw_map(labels, classes)
         self.place = self.on(self.move, widgets.FloatSlider(50, max=100, step=.5, readout=False, layout={'width': f'{size}px'}),
                              widgets.FloatSlider(50, max=100, step=.5, readout=False, orientation='vertical', layout={'height': f'{size}px'}))
         for slider, text in zip(self.place, ('left and right', 'up and down')): slider.tooltip = text
-        self.picture, self.decoded, self.nearest = _image('', size), _image('', 160), _image('', 200, 40)
+        self.picture, self.decoded, self.nearest = _image('', size), _image('', 160), _image('', 205, 40)
         self.decoded_at = widgets.Label()
-        kind = 'the two numbers of the code' if self.pca is None else f'the best plane of {codes.shape[1]} numbers'
+        kind = 'the two numbers of the code' if self.pca is None else f'the best plane of {self.shape.numel()} numbers'
         self.lay_out(
             _row(widgets.VBox([_row(self.place[1], self.picture), _row(self.place[0], margin='0 0 0 70px'), widgets.HTML(names)]),
                  widgets.VBox([_heading('Decoded here'), self.decoded, self.decoded_at, _heading('Nearest real images'), self.nearest], layout={'margin': '0 0 0 24px'}), align_items='flex-start'),
             widgets.HTML(f'Map: {kind}. Move the sliders, with the mouse or with the arrow keys.'))
         self.move()
 
-    def draw_map(self, labels, classes):
+    @torch.no_grad()
+    def encode(self):
+        "Where every image is, and the map of it; returns what the colours mean, as HTML."
+        with model_lock: self.version, codes = _version(self.model), [_ready(self.model).encode(some) for some in self.images.split(100)]
+        self.shape, codes = codes[0].shape[1:], torch.cat([flat_codes(part) for part in codes]).cpu().float()
+        if codes.shape[1] < 2: raise NonvaeError('A map needs codes of at least two numbers, but these have one.')
+        from sklearn.decomposition import PCA                  # here, for it takes a second to import
+        self.pca = None if codes.shape[1] == 2 else PCA(2).fit(codes.numpy())
+        self.plane = codes.numpy() if self.pca is None else self.pca.transform(codes.numpy())
+        margin = .05 * np.maximum(self.plane.max(0) - self.plane.min(0), 1e-6)
+        self.low, self.high, self.drawn = self.plane.min(0) - margin, self.plane.max(0) + margin, time.monotonic()
+        self.map, names = self.draw_map()
+        return names
+
+    def draw_map(self):
         "The map as a Pillow image, and what its colours mean as HTML."
         figure = Figure(figsize=(self.size / 100, self.size / 100), dpi=100, facecolor='white')
         FigureCanvasAgg(figure)
         axes = figure.add_axes([0, 0, 1, 1])
         axes.axis('off')
         axes.set_xlim(self.low[0], self.high[0]); axes.set_ylim(self.low[1], self.high[1])
-        colours, found = plt.get_cmap('tab10').colors, np.unique(labels)
+        colours, found, labels = plt.get_cmap('tab10').colors, np.unique(self.labels), self.labels
         for i, label in enumerate(found): axes.scatter(*self.plane[labels == label].T, s=9, color=colours[i % 10], lw=0)
         for edge in np.linspace(0, 1, 5)[1:-1]:
             axes.axhline(self.low[1] + edge * (self.high[1] - self.low[1]), color='#dddddd', lw=.5, zorder=0)
@@ -535,7 +586,7 @@ class LatentExplorer(Panel):
         buffer = io.BytesIO()
         figure.savefig(buffer, format='png')
         square = '<span style="display:inline-block;width:.8em;height:.8em;background:rgb({},{},{})"></span> {}'
-        names = '&ensp;'.join(square.format(*(round(255 * part) for part in colours[i % 10]), html.escape(str(classes[label] if classes else label))) for i, label in enumerate(found))
+        names = '&ensp;'.join(square.format(*(round(255 * part) for part in colours[i % 10]), html.escape(_class_name(self.classes, label))) for i, label in enumerate(found))
         return Image.open(buffer).convert('RGB'), names if 1 < len(found) <= 10 else ''
 
     def point(self):
@@ -547,7 +598,7 @@ class LatentExplorer(Panel):
         "What the point decodes to and the five nearest real images: (6, C, H, W)."
         point = self.point()
         code = point if self.pca is None else self.pca.inverse_transform(point[None])[0]
-        decoded = self.model.decode(torch.tensor(code, dtype=torch.float32).view(1, *self.shape)).cpu()
+        decoded = _ready(self.model).decode(torch.tensor(code, dtype=torch.float32).view(1, *self.shape)).cpu()
         near = np.argsort(((self.plane - point)**2).sum(1), kind='stable')[:5]
         return torch.cat([decoded, self.images[near]])
 
@@ -559,11 +610,12 @@ class LatentExplorer(Panel):
         return picture
 
     def move(self):
+        if self.version != _version(self.model) and time.monotonic() - self.drawn > 2: self.encode()       # somebody is training
         images, point = self.images_here(), self.point()
-        self.picture.value, self.decoded.value, self.nearest.value = _png(self.ring()), _png(tile(images[:1])), _png(tile(images[1:], 5, fill=128))
+        _show(self.picture, self.ring(), f'map of {len(self.plane)} codes; the ring is at ({point[0]:.2f}, {point[1]:.2f})')
+        _show(self.decoded, tile(images[:1]), 'what the point decodes to')
+        _show(self.nearest, tile(images[1:], 5, fill=128), 'the five nearest real images')
         self.decoded_at.value = f'at ({point[0]:.2f}, {point[1]:.2f})'
-        self.picture.tooltip = f'map of {len(self.plane)} codes; the ring is at ({point[0]:.2f}, {point[1]:.2f})'
-        self.decoded.tooltip, self.nearest.tooltip = 'what the point decodes to', 'the five nearest real images'
 
     def still(self):
         "The map, the decoded image and its neighbours as a figure."
@@ -584,9 +636,9 @@ class AugmentationExplorer(Panel):
         super().__init__()
         self.method, self.train, self.held_out = method, train, held_out
         self.x, self.look_at = (held_out[np.linspace(0, len(held_out) - 1, min(many, len(held_out))).astype(int)] for many in (count, 60))
-        self.choice = self.on(self.choose, widgets.Dropdown(options=method.config.augmentations, description='change t', layout={'width': '320px'}))
-        self.steps = widgets.IntSlider(20, 1, 60, description='steps k', layout={'width': '320px'})
-        self.rate = widgets.Dropdown(options=[('gentle', 1e-4), ('medium', 3e-4), ('strong', 1e-3)], value=3e-4, description='learning', layout={'width': '200px'})
+        self.choice, self.steps = self.on(self.choose, widgets.Dropdown(options=method.config.augmentations, description='change t', layout={'width': '320px'}),
+                                          widgets.IntSlider(20, 1, 60, description='steps k', layout={'width': '320px'}))
+        self.rate = self.on(self.choose, widgets.Dropdown(options=[('gentle', 1e-4), ('medium', 3e-4), ('strong', 1e-3)], value=3e-4, description='learning', layout={'width': '200px'}))
         width, rows = count * 56, 4
         self.before, self.after = (_image('', width, rows * 56) for _ in range(2))
         self.figure = _figure(5.4, 2.6)
@@ -610,7 +662,9 @@ class AugmentationExplorer(Panel):
 
     def choose(self):
         "Another change: a fresh copy of the model."
-        self.copy = type(self.method)(self.method.autoencoder, augmentations=[self.choice.value], steps=self.steps.value, lr=self.rate.value, seed=0)
+        config = self.method.config
+        self.copy = type(self.method)(replace(config, augmentations=(self.choice.value,), probabilities=(), steps=self.steps.value, training=replace(config.training, lr=self.rate.value)))
+        self.copy.autoencoder.load_state_dict(self.method.autoencoder.state_dict())
         self.pictures_before = self.pictures_after = self.images()
         text = f'rows x, t(x), D(E(x)) and D(E(t(x))) for {self.choice.value}'
         self.before.value, self.before.tooltip = _png(tile(self.pictures_before, len(self.x), fill=128)), f'before: {text}'
@@ -626,6 +680,7 @@ class AugmentationExplorer(Panel):
 
     def run(self):
         self.choose()
+        self.say(f'Training a copy of the model for {self.steps.value} steps ...')
         trainer = Trainer(self.copy, self.train)
         batch = trainer.batches[0]
         self.measure(batch)
@@ -661,34 +716,34 @@ class TrainingPanel(Panel):
     The learning rate and the weights of the loss terms can be changed at any time. Without a run folder (`Trainer(..., out=...)`) checkpoints are kept
     in memory. `pictures` is the number of held-out images that are shown (None: as many as the method shows)."""
     def __init__(self, trainer, pictures=None):
+        if pictures is not None and (not isinstance(pictures, int) or not 1 <= pictures <= 100): raise NonvaeError(f'pictures must be a whole number from 1 to 100, but it is {pictures}.')
         if not isinstance(trainer, Trainer): raise NonvaeError(f'A TrainingPanel trains a Trainer, but got {type(trainer).__name__}: make one with Trainer(method, images).')
         super().__init__()
         self.trainer, self.pictures, self.speed, self.halting = trainer, pictures, None, False
-        self.checkpoint, self.saved_step = trainer.checkpoint(), trainer.steps_done
         self.curve = [(row['step'], {name: value for name, value in row.items() if name not in ('step', 'images', 'seconds')}) for row in trainer.history]
         self.last_drawing = self.last_save = self.last_work = time.monotonic()
         self.clock = _Clock(self, 'Train', 'Pause', 'play', 20, max=2**31 - 1, show_repeat=False)
         self.on(self.turned, self.clock.toggle)
         self.on(self.tick, self.clock.play)
         self.log_scale = self.on(self.draw_losses, widgets.Checkbox(True, description='log scale', indent=False, layout={'width': 'auto'}))
-        self.lr = self.on(self.steer_rate, widgets.FloatLogSlider(trainer.lr_factor, min=-2, max=1, step=.05, description='learning rate ×', readout_format='.2f',
+        self.lr = self.on(self.steer_rate, widgets.FloatLogSlider(1., min=-2, max=1, step=.05, description='learning rate ×', readout_format='.2f',
                                                                   style={'description_width': '100px'}, layout={'width': '330px'}))
         self.weights, self.weight_row = {}, _row()
         self.status = widgets.HTML()
-        self.bar = widgets.IntProgress(0, 0, trainer.training.steps, layout={'width': '890px', 'max_width': '100%', 'height': '8px'})
+        self.bar = widgets.IntProgress(0, 0, trainer.training.steps, layout={'width': '200px'})
         self.figure = _figure()
-        self.losses, self.picture = _Picture(value=_BLANK, layout={'width': '440px', 'height': '260px'}), _image('held-out images', 400, 10)
+        self.losses, self.picture = _Picture(value=_BLANK, layout={'width': '440px', 'height': '260px'}), _image('held-out images', 420, 10, smooth=True)
         legend = f'From top: {html.escape(trainer.method.snapshot_rows)}.' if trainer.held_out else 'No pictures: the Trainer was made without held_out images.'
         place = (f'Checkpoints: {trainer.out}, at every pause and every {trainer.training.save_seconds:g} seconds.' if trainer.out
                  else 'No run folder: what is learned is gone with the notebook. Trainer(..., out="RUN") keeps it.')
         self.lay_out(
             _row(self.clock.toggle, self.clock.play, self.button('One step', self.step, icon='step-forward'), self.button('Save', self.save, icon='save'),
                  self.button('Back to checkpoint', self.reset, icon='undo', tooltip='Forget everything since the last save')),
-            self.status, self.bar,
-            _row(self.lr, self.weight_row),
+            _row(self.bar, self.status), _row(self.lr, self.weight_row),
             _row(widgets.VBox([_row(_heading('Loss'), self.log_scale, justify_content='space-between'), self.losses]),
                  widgets.VBox([_heading('Held-out images'), self.picture, widgets.HTML(legend, layout={'max_width': '420px'})], layout={'margin': '0 0 0 16px'}), align_items='flex-start'),
             widgets.HTML(html.escape(place)))
+        self.show_rate()
         self.show_weights()
         self.refresh()
 
@@ -702,11 +757,13 @@ class TrainingPanel(Panel):
     def turned(self):
         "Train or pause was pressed."
         if not self.clock.toggle.value:
-            if self.trainer.steps_done != self.saved_step and not self.halting: self.save()
+            if not self.halting and self.unsaved: self.save()
         elif self.done: self.finish()
         else:
             for other in self.same_trainer():
                 if other is not self: other.clock.stop()
+            for other in list(_panels):                        # another trainer of the very same model
+                if isinstance(other, TrainingPanel) and other is not self and other.trainer.method is self.trainer.method: other.clock.stop()
             self.last_save = self.last_work = time.monotonic()
             self.say('')
 
@@ -722,8 +779,12 @@ class TrainingPanel(Panel):
         self.work(0)
         for panel in self.same_trainer(): panel.refresh()
 
+    @property
+    def unsaved(self): return self.trainer.steps_done not in (self.trainer.saved_step, 0)
+
     def finish(self):
-        self.clock.stop()
+        self.clock.stop()                                       # which saves
+        if self.unsaved: self.save()
         self.say(f'All {self.trainer.training.steps:,} steps are done.')
 
     def work(self, seconds):
@@ -732,6 +793,7 @@ class TrainingPanel(Panel):
         with trainer.alone():
             while True:
                 sums.update(trainer.step())
+                if trainer.steps_done % trainer.training.picture_every == 0: trainer.picture()
                 if self.done or time.monotonic() - start >= seconds: break
             if time.monotonic() - self.last_save > trainer.training.save_seconds: self.keep()
         now, steps = time.monotonic(), trainer.steps_done - before
@@ -757,29 +819,40 @@ class TrainingPanel(Panel):
 
     def keep(self):
         self.trainer.save()
-        for panel in self.same_trainer(): panel.checkpoint, panel.saved_step, panel.last_save = self.trainer.checkpoint(), self.trainer.steps_done, time.monotonic()
+        for panel in self.same_trainer(): panel.last_save = time.monotonic()
 
     def reset(self):
         "Back to the last checkpoint: that of the run folder, or the one in memory."
-        if self.trainer.out and self.trainer.stamp(): self.trainer.resume()
-        else: self.trainer.restore(self.checkpoint)
+        self.trainer.back()
         for panel in self.same_trainer():
-            panel.saved_step = self.trainer.steps_done
             panel.clock.stop()
             panel.curve = [point for point in panel.curve if point[0] <= self.trainer.steps_done]
-            panel.lr.value = self.trainer.lr_factor
+            panel.show_rate()
             panel.show_weights()
             panel.refresh()
         self.say(f'Back at step {self.trainer.steps_done:,}.')
 
     def steer_rate(self):
         "The learning rate was changed."
+        if self.showing: return
         self.trainer.lr_factor = self.lr.value
-        for panel in self.same_trainer(): panel.lr.value = self.lr.value
+        for panel in self.same_trainer(): panel.show_rate()
+
+    def show_rate(self):
+        "The slider stands where the trainer is, also if that is beyond its usual ends."
+        factor = self.trainer.lr_factor
+        if not 0 < factor < float('inf'): raise NonvaeError(f'lr_factor must be a number greater than 0, but it is {factor}.')
+        self.showing = True
+        self.lr.min, self.lr.max = min(-2, math.log10(factor)), max(1, math.log10(factor))
+        self.lr.value = factor
+        self.showing = False
 
     def steer_weight(self, name):
         "The weight of a term was changed."
         weight = self.weights[name].value
+        if not 0 <= weight < float('inf'):
+            self.show_weights()
+            raise NonvaeError(f'The weight of a term is a number of at least 0, but got {weight}.')
         self.trainer.method.term_weights = {**self.trainer.method.term_weights, name: weight}
         for panel in self.same_trainer():
             if name in panel.weights: panel.weights[name].value = weight
@@ -789,7 +862,7 @@ class TrainingPanel(Panel):
         for name in self.curve[-1][1] if self.curve else ():
             weight = self.trainer.method.term_weights.get(name, 1.)
             if name in self.weights: self.weights[name].value = weight; continue
-            box = widgets.BoundedFloatText(weight, min=0, max=1e6, step=weight / 10 or .1, description=name.replace('_', ' '), style={'description_width': 'auto'}, layout={'width': '190px'})
+            box = widgets.FloatText(weight, step=weight / 10 or .1, description=name.replace('_', ' '), style={'description_width': 'auto'}, layout={'width': '190px'})
             self.weights[name] = self.on(lambda name=name: self.steer_weight(name), box)
         self.weight_row.children = [widgets.HTML('Weights of the terms:'), *self.weights.values()] if len(self.weights) > 1 else []
 
@@ -817,8 +890,8 @@ class TrainingPanel(Panel):
         self.draw_losses()
         if self.trainer.held_out:
             pixels = tile(*self.trainer.snapshot(self.pictures), fill=128)
-            zoom = max(1, 400 // pixels.shape[1])
-            self.picture.layout.width, self.picture.layout.height = (f'{zoom * edge}px' for edge in pixels.shape[1::-1])
+            scale = 420 / max(pixels.shape)
+            self.picture.layout.width, self.picture.layout.height = (f'{round(scale * edge)}px' for edge in pixels.shape[1::-1])
             self.picture.value = _png(pixels)
             self.picture.tooltip = f'held-out images after step {self.trainer.steps_done}: {self.trainer.method.snapshot_rows}'
 
@@ -826,6 +899,12 @@ class TrainingPanel(Panel):
         self.halting = True
         self.clock.stop()
         self.halting = False
+
+    def close(self):
+        "Closing is a pause: what was learned is saved."
+        try:
+            if self.comm is not None: self.clock.stop()
+        finally: super().close()
 
     def still(self):
         "The losses and the pictures as a figure."

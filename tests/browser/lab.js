@@ -53,6 +53,11 @@ window.seen = {
     const colours = new Uint32Array(pen.getImageData(0, 0, canvas.width, canvas.height).data.buffer)
     return colours.every(colour => colour === colours[0])
   },
+  // What sticks out of the cell's output to the right; what a screen reader could not name.
+  cut(panel) {
+    const {right} = panel.closest('.jp-OutputArea-output').getBoundingClientRect()
+    return [...panel.querySelectorAll('*')].filter(element => element.offsetParent && element.getBoundingClientRect().right > right + 1).map(element => element.outerHTML)
+  },
   nameless(panel) {
     const named = element => element.alt || element.title || element.ariaLabel || element.innerText?.trim() || element.labels?.length
     return [...panel.querySelectorAll('img, button, select')].filter(element => element.offsetParent && !named(element)).map(element => element.outerHTML)

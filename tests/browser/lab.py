@@ -17,13 +17,15 @@ from conftest import ROOT
 SKIPPED = re.compile(r'\s*#\|\s*(slow\b|eval:\s*false)')          # such cells the notebook tests leave out, too
 QUIET = re.compile(r'\d+%\||^No such comm')                       # progress bars; the widget manager asks every new kernel for widgets it does not have yet
 
+TRIED = re.compile(r'404 \(Not Found\) \(http://[^/]*/assets/')       # JupyterLab shows a text with its pictures' paths as they are written, and only then finds them
+
 
 class Server:
     "JupyterLab on copies of the notebooks in `folder`, with settings, data and kernels of its own."
 
     def __init__(self, folder):
         self.folder, self.home, self.nbs = folder, folder/'home', folder/'work'/'nbs'
-        for name in ('nbs', 'assets'):
+        for name in ('nbs', 'assets', 'benchmarks'):
             shutil.copytree(ROOT/name, folder/'work'/name, ignore=shutil.ignore_patterns('.ipynb_checkpoints', 'data', 'runs', 'comparison'))
         self.settings('notebook-extension', 'tracker', windowingMode='none')         # every cell stands in the page, also far below
         self.settings('docmanager-extension', 'plugin', autosave=False)
@@ -94,7 +96,7 @@ class Lab:
     def __init__(self, server, browser, zoom=1, width=1200, height=1000):
         self.server, self.console = server, []
         self.page = browser.new_context(viewport={'width': int(width/zoom), 'height': int(height/zoom)}, device_scale_factor=zoom).new_page()
-        self.page.set_default_timeout(20_000)
+        self.page.set_default_timeout(60_000)
         self.page.add_init_script(path=Path(__file__).with_name('lab.js'))
         self.page.on('pageerror', lambda error: self.console.append(error.stack or str(error)))
         self.page.on('console', lambda message: message.type == 'error' and self.console.append(f'{message.text} ({message.location.get("url")})'))
@@ -121,12 +123,12 @@ class Notebook:
 
     def __init__(self, lab, notebook, theme='light', kernel='python3', until=None):
         self.server, self.folder, self.page, self.theme = lab.server, lab.server.nbs, lab.page, lab.theme
-        self.console, self.before = lab.console, len(lab.console)
+        self.console, self.before, self.on_purpose = lab.console, len(lab.console), []
         self.name = self.server.write(notebook, kernel, until)
         self.theme(theme)
         self._finish('open', f'nbs/{self.name}', 60)
 
-    def _finish(self, name, argument=None, seconds=20):
+    def _finish(self, name, argument=None, seconds=60):
         "Calls an asynchronous function of lab.js and waits for its end, but not for ever."
         self.page.evaluate('''([name, argument]) => {
             window.ended = null
@@ -138,7 +140,10 @@ class Notebook:
     def run(self, text=None, seconds=240):
         "Runs all cells, or the one that contains a text, and waits for the end."
         self._finish('run', None if text is None else self._place(text), seconds)
+        self.on_purpose = self._sentences()                          # a mistake of a cell is an error of the cell, unless the cell expects it
         return self
+
+    def _sentences(self): return self.page.locator('.nonvae-wrong').all_inner_texts()
 
     def _place(self, text):
         place = self.page.evaluate('text => seen.place(text)', text)
@@ -153,14 +158,15 @@ class Notebook:
         "What went wrong so far, anywhere: in cells, in callbacks of widgets, in the browser. Progress bars are no errors."
         said = re.sub(r'\x1b\[[\d;]*m', '', ''.join(self.page.evaluate('() => seen.said')))
         said = '\n'.join(line for line in re.split('[\r\n]', said) if line.strip() and not QUIET.search(line))
-        return [text for text in (said, *self.page.locator('.nonvae-wrong').all_inner_texts(), *self.console[self.before:]) if text]
+        sentences = [text for text in self._sentences() if text not in self.on_purpose]
+        return [text for text in (said, *sentences, *self.console[self.before:]) if text and not TRIED.search(text)]
 
     def python(self, expression):
         "An expression's value in the kernel, as text."
         return self.page.evaluate('expression => seen.python(expression)', expression)
 
     @contextmanager
-    def change(self, *locators, seconds=20):
+    def change(self, *locators, seconds=60):
         "What is done inside must bring another picture, value or text into each of these elements: waits for it."
         elements = [locator.element_handle() for locator in locators]
         before = [element.evaluate('element => seen.state(element)') for element in elements]
@@ -168,7 +174,7 @@ class Notebook:
         for pair in zip(elements, before):
             self.page.wait_for_function('([element, before]) => ![null, before].includes(seen.state(element))', arg=list(pair), timeout=1000*seconds)
 
-    def reads(self, locator, pattern, seconds=20):
+    def reads(self, locator, pattern, seconds=60):
         "Waits until this element's text holds the pattern, and returns the text."
         self.page.wait_for_function('([element, pattern]) => new RegExp(pattern).test(element.textContent)', arg=[locator.element_handle(), pattern], timeout=1000*seconds)
         return locator.text_content()
@@ -176,10 +182,6 @@ class Notebook:
     def plain(self, locator):
         "The names of those pictures that are of one single colour, or none at all."
         return locator.evaluate_all('images => images.filter(seen.plain).map(image => image.title)')
-
-    def nameless(self, panel):
-        "Pictures, buttons and sliders that a screen reader could not name."
-        return panel.evaluate('seen.nameless')
 
     def press(self, locator, *keys):
         "Gives a control the focus and presses keys."
@@ -229,7 +231,7 @@ class Notebook:
     def _timed(self, act):
         count = self.page.evaluate('() => seen.watched.times.length')
         act()
-        self.page.wait_for_function('count => seen.watched.times.length > count', arg=count, timeout=10_000)
+        self.page.wait_for_function('count => seen.watched.times.length > count', arg=count, timeout=60_000)
 
     def screenshot(self, name, locator=None):
         "Writes NAME.png, of the page or of one element, to the folder $NONVAE_SCREENSHOTS or else to pytest's."
@@ -243,3 +245,13 @@ class Notebook:
     def close(self):
         "Ends the kernel, so that its memory is free, and closes the notebook unsaved."
         self._finish('close', seconds=60)
+
+
+def button(panel, name):
+    "A button by its words; a FileUpload counts its files behind them."
+    return panel.locator('button', has_text=re.compile(rf'^\s*{name}( \(\d+\))?\s*$'))
+
+
+def status(panel):
+    "A training panel's line of text: step, speed, time left."
+    return panel.locator('.widget-html-content', has_text=re.compile(r'^step [\d,]+ ')).first

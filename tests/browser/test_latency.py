@@ -3,6 +3,8 @@ import time
 
 import pytest
 
+from .lab import button
+
 pytestmark = pytest.mark.alone
 
 CELLS = ['''
@@ -36,5 +38,5 @@ def test_while_training(lab, measured):
     drag = lambda: nb.drag(mixer.locator('.noUi-handle').first, mixer.get_by_title('of the way'))
     measured('slider to new picture, idle, 32x32', drag())
     measured('slider to new picture, idle, 128x128 colour', nb.drag(swap.locator('.noUi-handle').first, swap.get_by_title('the face, ')))
-    with nb.change(panel.get_by_title('loss over steps')): panel.get_by_role('button', name='Train').click()
+    with nb.change(panel.get_by_title('loss over steps')): button(panel, 'Train').click()
     measured('slider to new picture, while training, 32x32', drag())

@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageDraw
 
+from .lab import button, status
+
 LESSON = ['''
 import tempfile
 from nonvae.acai import ACAI
@@ -14,12 +16,6 @@ from nonvae.widgets import InterpolationExplorer, TrainingPanel
 train, held_out = digits()
 trainer = Trainer(ACAI.pretrained('digits'), train, held_out, out=tempfile.mkdtemp() + '/run')''',
           'panel = TrainingPanel(trainer)\npanel', 'second = TrainingPanel(trainer)\nsecond', 'mixer = InterpolationExplorer(trainer.method, held_out)\nmixer']
-
-
-def button(panel, name): return panel.locator('button', has_text=re.compile(rf'^\s*{name}( \(\d+\))?\s*$'))
-
-
-def status(panel): return panel.locator('.widget-html-content', has_text=re.compile(r'^step [\d,]+ ')).first
 
 
 def test_training_and_exploring_on_both_kernels(lab, kernel):
@@ -62,7 +58,7 @@ def test_files_come_in_and_go_out(lab, tmp_path):
     nb.upload(button(swap, 'Your photograph'), tmp_path/'me.jpg')
     swap.get_by_title('me.jpg: the square that is used').wait_for()
     for panel, chooser in ((mixer, 'Your picture'), (swap, 'Your photograph')):
-        for name, sentence in {'notes.png': 'notes.png is not a picture', 'huge.png': 'huge.png has more than 50 million pixels', 'dot.png': 'dot.png is only 1x1 pixels'}.items():
+        for name, sentence in {'notes.png': 'notes.png is not a picture', 'huge.png': 'huge.png has more than 25 million pixels', 'dot.png': 'dot.png is only 1x1 pixels'}.items():
             nb.upload(button(panel, chooser), tmp_path/name)
             nb.reads(panel, sentence)
         button(panel, 'Save PNG').click()
@@ -111,7 +107,5 @@ def test_readable_in_both_themes_and_enlarged(lab, zoom):
         nb.theme(theme)
         for name in ('mixer', 'swap', 'place'):
             panel = nb.cell(f'{name} =').locator('.nonvae').first
-            assert panel.evaluate('panel => panel.scrollWidth <= panel.clientWidth + 1'), f'{name} is cut off at {zoom:.0%}'
-            assert not panel.evaluate('seen.faint'), 'too little contrast'
-            assert not nb.nameless(panel)
+            assert panel.evaluate('panel => [seen.cut(panel), seen.faint(panel), seen.nameless(panel)]') == [[], [], []]
             nb.screenshot(f'playground-{name}-{theme}-{100*zoom:.0f}', panel)
