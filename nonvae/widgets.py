@@ -65,7 +65,7 @@ class Panel(widgets.VBox):
     `errors` holds the last exceptions. One that the browser caused is only shown; one that Python caused is raised, too."""
     def __init__(self):
         super().__init__()
-        self.errors, self.also, self.buttons = [], [], {}                        # also: widgets that belong to the panel without being seen
+        self.errors, self.buttons = [], {}
         self.message = widgets.HTML()
         self.made_by = _request().get('metadata', {}).get('cellId'), _request().get('header', {}).get('msg_id')
         for other in list(_panels):                            # what this very cell made when it ran before
@@ -117,8 +117,7 @@ class Panel(widgets.VBox):
         while family:
             one = family.pop()
             found.append(one)
-            family += [*getattr(one, 'children', ()), *getattr(one, 'also', ())]
-            family += [part for part in (getattr(one, 'layout', None), getattr(one, 'style', None)) if isinstance(part, widgets.Widget)]
+            family += [*getattr(one, 'children', ()), *(part for part in (getattr(one, 'layout', None), getattr(one, 'style', None)) if isinstance(part, widgets.Widget))]
         _panels.discard(self)
         for one in {id(one): one for one in found if one is not self}.values():
             one.unobserve_all()
@@ -325,8 +324,8 @@ class InterpolationExplorer(Panel):
         self.path = self.on(self.choose, widgets.Dropdown(options={'straight (lerp)': lerp, 'along an arc (slerp)': slerp}, description='path', style={'description_width': '40px'}, layout={'width': '210px'}))
         sliders = {'style': {'description_width': '90px'}, 'layout': {'width': '420px'}}
         self.across, self.down = self.on(self.move, widgets.IntSlider(50, description='A to B (%)', **sliders), widgets.IntSlider(50, description='down (%)', **sliders))
-        self.clock = _Clock(self, 'Animate', 'Pause', 'play', 60, value=50, max=100, show_repeat=False, repeat=True)
-        self.also = [widgets.jslink((self.clock.play, 'value'), (self.across, 'value'))]
+        self.clock = _Clock(self, 'Animate', 'Pause', 'play', 60, max=2**31 - 1, show_repeat=False)
+        self.on(self.animate, self.clock.play)
         self.upload = self.on(self.receive, widgets.FileUpload(accept='image/*', description='Your picture', layout={'width': 'auto'}))
         self.inverted = widgets.Checkbox(False, description='dark on light', indent=False, layout={'width': 'auto', 'display': None if grey else 'none'})
         self.ends = [_image('', 96) for _ in 'AB']
@@ -394,6 +393,10 @@ class InterpolationExplorer(Panel):
         for name, model, codes, frame in zip(self.models, self.models.values(), self.codes, self.frames):
             text = f'{name}: {across:.0%} of the way' + (f', {down:.0%} down' if len(codes) == 4 else '')
             _show(frame, tile(_ready(model).decode(self.at(codes, across, down))), text)
+
+    def animate(self):
+        "A tick of the clock: two hundredths further, and from the end to the start."
+        if self.clock.toggle.value: self.across.value = (self.across.value + 2) % 102
 
     @torch.no_grad()
     def walk(self, places):
