@@ -205,8 +205,8 @@ class Method(nn.Module):
             if not all(t.isfinite().all() for t in tensors.values()): raise KeyError('weights that are not finite')
         except (safetensors.SafetensorError, OSError, KeyError, TypeError, json.JSONDecodeError) as error:
             raise NonvaeError(f'{path} is damaged, or no file of nonvae: name another, or train again.') from error
-        method = Method.named(name, config)
-        if not isinstance(method, cls): raise NonvaeError(f'{path} holds a model of {name}, not of {cls.name}: load it with {type(method).__name__}.load.')
+        if cls.name not in (None, name): raise NonvaeError(f'{path} holds a model of {name}, not of {cls.name}: load it with Method.load, or the class of {name}.')
+        method = cls(config_from(cls.Config, config)) if cls.name else Method.named(name, config)
         try: method.load_state_dict(tensors)
         except RuntimeError as error: raise NonvaeError(f'The weights in {path} do not fit its own configuration: it is damaged.') from error
         return method.eval()

@@ -260,7 +260,7 @@ class _Thumbnails:
     "A row of buttons that show images (N, C, H, W); `chosen` maps a letter to the number of the image that it stands on."
     def __init__(self, panel, images, names, chosen, picked, width=48):
         self.panel, self.images, self.names, self.chosen, self.picked = panel, images, list(names), chosen, picked
-        self.letters, self.turn, self.width = list(chosen), 0, width
+        self.letters, self.turn = list(chosen), 0
         self.look = widgets.HTML(layout={'display': 'none'})
         self.layout, self.style = widgets.Layout(width=f'{width}px', height=f'{width}px', margin='2px'), widgets.ButtonStyle()
         self.next, self.buttons, self.row = widgets.HTML(), [], _row()
@@ -456,7 +456,6 @@ class TransferExplorer(Panel):
         if not isinstance(_fits('This', model, givers), tuple): raise NonvaeError('This model has a single code for each image: look at it with InterpolationExplorer.')
         super().__init__()
         self.model, self.folder = model, Path(folder)
-        width = givers.shape[-1]
         faces, names = torch.cat([faces, givers]), ['face without'] * len(faces) + ['face with'] * len(givers)
         self.faces = _Thumbnails(self, faces, names, {'1': 0, '2': min(1, len(faces) - 1)}, self.choose, width=64)
         self.givers = _Thumbnails(self, givers, ['giver'] * len(givers), {'1': 0, '2': min(1, len(givers) - 1)}, self.choose, width=64)
@@ -763,9 +762,7 @@ class TrainingPanel(Panel):
             if not self.halting and self.unsaved: self.save()
         elif self.done: self.finish()
         else:
-            for other in self.same_trainer():
-                if other is not self: other.clock.stop()
-            for other in list(_panels):                        # another trainer of the very same model
+            for other in list(_panels):                        # one at a time: also if it is another trainer of the very same model
                 if isinstance(other, TrainingPanel) and other is not self and other.trainer.method is self.trainer.method: other.clock.stop()
             self.last_save = self.last_work = time.monotonic()
             self.say('')
