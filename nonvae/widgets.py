@@ -372,7 +372,7 @@ class InterpolationExplorer(Panel):
         "Everything between the ends: a strip, or a square, for each model."
         images, columns = self.still_images()
         for name, strip, own in zip(self.models, self.strips, images.chunk(len(self.models))):
-            pixels, width = tile(own, columns, fill=128), 660 if columns == 9 else 224
+            pixels, width = tile(own, columns, fill=128), 540 if columns == 9 else 224
             strip.value = _png(pixels)
             strip.layout.width, strip.layout.height = f'{width}px', f'{round(width * pixels.shape[0] / pixels.shape[1])}px'
             strip.tooltip = f'{name}: ' + ('the square between images A, B, C and D' if columns == 7 else f'{columns} frames from image A to image B')
