@@ -101,7 +101,8 @@ class Method(nn.Module):
 
     def __init_subclass__(cls):
         super().__init_subclass__()
-        Method.kinds[cls.name] = cls
+        known = Method.kinds.get(cls.name)                       # a lesson that defines a method once more does not replace the package's
+        if cls.__module__ != '__main__' or known is None or known.__module__ == '__main__': Method.kinds[cls.name] = cls
 
     def __init__(self, config):
         super().__init__()
