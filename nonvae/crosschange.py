@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, fields, replace
 import numpy as np
 import torch
 
-from .core import NonvaeError, batch_noise, frozen
+from .core import NonvaeError, batch_noise, frozen, seeded
 from .datasets import Domains
 from .training import Config, Method, Training, config_from, plain
 
@@ -192,10 +192,10 @@ class CrossChange(Method):
         return {**(self.autoencoder(x) if config.own_loss else {}), 'cross': cross}
 
     def snapshot(self, held_out, count=12):
-        "How far training is, as (images, columns): see `crossed_picture`, for some held-out images."
+        "How far training is, as (images, columns): see `crossed_picture`, for some held-out images, changed alike at every call."
         data = held_out.a if isinstance(held_out, Domains) else held_out
         images = data[np.linspace(0, len(data) - 1, min(count, len(data))).astype(int)]
-        return crossed_picture(self, images, AUGMENTATIONS[self.config.augmentations[0]](images))
+        with seeded(0): return crossed_picture(self, images, AUGMENTATIONS[self.config.augmentations[0]](images))
 
 @torch.no_grad()
 def crossed_picture(model, x, x_aug):

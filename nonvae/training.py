@@ -5,7 +5,7 @@ __all__ = ['WEIGHTS', 'MAY_CHANGE', 'EXPERIMENTS', 'check_types', 'Training', 'C
            'TrainingDiverged', 'Trainer', 'plain', 'differences']
 
 # %% ../nbs/05_training.ipynb #05-training-002
-import copy, csv, io, json, os, signal, threading, time
+import csv, io, json, os, signal, threading, time
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -256,7 +256,8 @@ class Trainer:
         self.stop_requested = self.interrupted = False
         self.built_weights = dict(method.term_weights)            # those of its configuration
         self.on_disk, self.kept = None, None                      # the checkpoint file that this trainer knows; without a run folder, the checkpoint itself
-        self.saved_step, self.diverged = None, None               # the step of the last checkpoint; what went wrong, until a checkpoint is restored
+        self.saved_step, self.saved_at = None, time.monotonic()   # the step and the time of the last checkpoint
+        self.diverged = None                                      # what went wrong, until a checkpoint is restored
         if self.out: self.resume()
         module = torch.compile(method) if self.training.compile else method
         self.module = nn.parallel.DistributedDataParallel(module) if world > 1 else module
@@ -290,6 +291,13 @@ class Trainer:
             self.note(terms)
         return terms
 
+    def advance(self):
+        "A step, and then whatever is due: a picture, a checkpoint. Returns the loss terms."
+        terms = self.step()
+        if self.steps_done % self.training.picture_every == 0: self.picture()
+        if time.monotonic() - self.saved_at > self.training.save_seconds: self.save()
+        return terms
+
     def note(self, terms):
         "Add the terms of a step to the history, which has a row for every `log_every` steps."
         sums = self.pending['sums']
@@ -315,18 +323,16 @@ class Trainer:
         Ctrl-C ends it cleanly after the current step: everything is saved, and `interrupted` is True."""
         until = self.training.steps if until is None else until
         if self.steps_done >= until: return self
-        last_save = time.monotonic()
+        self.saved_at = time.monotonic()
         bar_options = dict(disable=not progress or self.rank > 0, unit='step', desc=self.method.name, mininterval=.5)
         with self.alone(), self.stop_on_signal(), tqdm(total=until, initial=self.steps_done, **bar_options) as bar:
             while self.steps_done < until and not self.interrupted:
-                terms = self.step()
+                terms = self.advance()
                 bar.update()
                 if self.steps_done % self.training.log_every == 0:
                     before, row = [{'images': 0, 'seconds': 0}, *self.history][-2:]
                     speed = (row['images'] - before['images']) / max(row['seconds'] - before['seconds'], 1e-9)
                     bar.set_postfix_str(', '.join([*(f'{name} {row[name]:.4f}' for name in terms), f'{speed:.0f} images/s']), refresh=False)
-                if self.steps_done % self.training.picture_every == 0: self.picture()
-                if time.monotonic() - last_save > self.training.save_seconds: self.save(); last_save = time.monotonic()
             self.picture()
             self.save()
         self.method.eval()
@@ -392,6 +398,7 @@ class Trainer:
 
     def save(self):
         "Write checkpoint.pt, model.safetensors and history.csv, each whole or not at all; without a run folder, keep the checkpoint in memory."
+        self.saved_at = time.monotonic()
         if self.rank > 0: return
         checkpoint = self.checkpoint()
         if not self.out:
@@ -436,17 +443,17 @@ class Trainer:
             raise NonvaeError(f'{place} was trained with {name} = {old}, and now it is to be {new}: choose another --out, or keep {old}.')
         if saved['data'] != self.fingerprint:
             raise NonvaeError(f'{place} was trained on other data ({saved["data"]}, now {self.fingerprint}): choose another --out, or restore the data.')
-        before = copy.deepcopy((self.method.state_dict(), self.optimizer.state_dict()))
-        try:
+        shapes = lambda state: {name: tensor.shape for name, tensor in state.items()}
+        try:                                                      # first everything that may fail, while nothing has changed yet
+            if shapes(saved['weights']) != shapes(self.method.state_dict()): raise ValueError('weights of other shapes')
+            term_weights, lr_factor = dict(saved['term_weights']), float(saved['lr_factor'])
+            done = int(saved['step']), float(saved['seconds']), list(saved['history']), dict(saved['pending'])
             with model_lock:
-                self.method.load_state_dict(saved['weights'])
                 self.optimizer.load_state_dict(saved['optimizer'])
-                self.method.term_weights, self.lr_factor = dict(saved['term_weights']), float(saved['lr_factor'])
-                self.steps_done, self.seconds, self.history, self.pending = int(saved['step']), float(saved['seconds']), list(saved['history']), dict(saved['pending'])
-        except Exception as error:
-            self.method.load_state_dict(before[0])
-            self.optimizer.load_state_dict(before[1])
-            raise damaged from error
+                self.method.load_state_dict(saved['weights'])
+        except Exception as error: raise damaged from error
+        self.method.term_weights, self.lr_factor = term_weights, lr_factor
+        self.steps_done, self.seconds, self.history, self.pending = done
         self.saved_step, self.diverged = self.steps_done, None
 
     def back(self):

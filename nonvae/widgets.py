@@ -22,7 +22,7 @@ from PIL import Image, ImageDraw
 
 from .core import NonvaeError, model_lock, save_image, seeded, show, tile, to_float, to_uint8
 from .datasets import Domains, ImageSet, decode_rgb, square_image
-from .evaluation import code_distances, flat_codes
+from .evaluation import code_distances, flat_codes, ready
 from .interpolation import bilinear, lerp, save_gif, slerp
 from .training import Trainer
 
@@ -63,6 +63,8 @@ class Panel(widgets.VBox):
     """What all widgets of this module have in common: handlers that run under `model_lock`, mistakes shown as a sentence, a clean end.
 
     `errors` holds the last exceptions. One that the browser caused is only shown; one that Python caused is raised, too."""
+    used = -math.inf                                           # when somebody last moved or pressed something in any panel; training gives way
+
     def __init__(self):
         super().__init__()
         self.errors, self.buttons = [], {}
@@ -81,8 +83,8 @@ class Panel(widgets.VBox):
         "Show one line of text below the panel."
         self.message.value = f'<span role="status" class="nonvae-{"wrong" if wrong else "note"}">{html.escape(text)}</span>' if text else ''
 
-    def guarded(self, handler):
-        "A function that calls `handler()` under the lock, and says what went wrong."
+    def guarded(self, handler, by_hand=True):
+        "A function that calls `handler()` under the lock, and says what went wrong. `by_hand`: somebody moved or pressed something."
         def call(*_):
             if self.comm is None: return                       # closed; what the browser still sends has no meaning
             was = self.message.value if 'nonvae-wrong' in self.message.value else None
@@ -94,6 +96,8 @@ class Panel(widgets.VBox):
                 self.halt()
                 self.say(str(error) if isinstance(error, NonvaeError) else f'Something is broken: {type(error).__name__}: {error}', wrong=True)
                 if not from_browser(): raise
+            finally:
+                if by_hand and from_browser(): Panel.used = time.monotonic()
         return call
 
     def halt(self): "Stop whatever runs by itself, for something went wrong."
@@ -200,14 +204,10 @@ def _fits(name, model, images):
     if own != wanted: raise NonvaeError(f'{name} is a model of {"x".join(map(str, own))} images, but these are {"x".join(map(str, wanted))}: give it images of its own size.')
     try:
         with model_lock:
-            codes = _ready(model).encode(images[:1])
+            codes = ready(model).encode(images[:1])
             model.decode(*(codes if isinstance(codes, tuple) else (codes,)))
     except Exception as error: raise NonvaeError(f'{name} cannot encode and decode these images ({" ".join(str(error).split())[:120]}).') from error
     return codes
-
-def _ready(model):
-    "The model, ready to be looked at: no statistics of batch norm move, no noise."
-    return model.eval() if isinstance(model, torch.nn.Module) else model
 
 def _version(model):
     "A number that changes whenever the model's weights do."
@@ -366,7 +366,7 @@ class InterpolationExplorer(Panel):
     @torch.no_grad()
     def encode(self):
         self.version = [_version(model) for model in self.models.values()]
-        self.codes = [_ready(model).encode(self.thumbnails[self.letters]) for model in self.models.values()]
+        self.codes = [ready(model).encode(self.thumbnails[self.letters]) for model in self.models.values()]
 
     def draw_strips(self):
         "Everything between the ends: a strip, or a square, for each model."
@@ -392,7 +392,7 @@ class InterpolationExplorer(Panel):
         across, down = self.across.value / 100, self.down.value / 100
         for name, model, codes, frame in zip(self.models, self.models.values(), self.codes, self.frames):
             text = f'{name}: {across:.0%} of the way' + (f', {down:.0%} down' if len(codes) == 4 else '')
-            _show(frame, tile(_ready(model).decode(self.at(codes, across, down))), text)
+            _show(frame, tile(ready(model).decode(self.at(codes, across, down))), text)
 
     def animate(self):
         "A tick of the clock: two hundredths further, and from the end to the start."
@@ -401,7 +401,7 @@ class InterpolationExplorer(Panel):
     @torch.no_grad()
     def walk(self, places):
         "Frames (models, frames, C, H, W) at (across, down) in `places`."
-        return torch.stack([_ready(model).decode(torch.cat([self.at(codes, *place) for place in places])).cpu() for model, codes in zip(self.models.values(), self.codes)])
+        return torch.stack([ready(model).decode(torch.cat([self.at(codes, *place) for place in places])).cpu() for model, codes in zip(self.models.values(), self.codes)])
 
     def still_images(self):
         "What the strips show, as (images, columns): 9 frames a model for two images, a square of 7x7 for four."
@@ -483,7 +483,7 @@ class TransferExplorer(Panel):
     @torch.no_grad()
     def choose(self):
         "Other people: encode them."
-        self.version = _version(_ready(self.model))
+        self.version = _version(ready(self.model))
         faces, givers = self.faces['12'], self.givers['12']
         (self.shared, _), (_, self.specific) = self.model.encode(faces), self.model.encode(givers)
         for (name, picture), image in zip(self.chosen.items(), torch.cat([faces, givers])): picture.value, picture.tooltip = _png(tile(image[None])), name
@@ -493,7 +493,7 @@ class TransferExplorer(Panel):
     @torch.no_grad()
     def image(self, strength, glasses, face):
         "The picture at these places of the sliders, 1 for 100 %: (1, 3, W, W)."
-        return _ready(self.model).decode(lerp(self.shared[:1], self.shared[1:], face), strength * lerp(self.specific[:1], self.specific[1:], glasses)).cpu()
+        return ready(self.model).decode(lerp(self.shared[:1], self.shared[1:], face), strength * lerp(self.specific[:1], self.specific[1:], glasses)).cpu()
 
     @property
     def places(self): return self.strength.value / 100, self.glasses.value / 100, self.face.value / 100
@@ -562,7 +562,7 @@ class LatentExplorer(Panel):
     @torch.no_grad()
     def encode(self):
         "Where every image is, and the map of it; returns what the colours mean, as HTML."
-        with model_lock: self.version, codes = _version(self.model), [_ready(self.model).encode(some) for some in self.images.split(100)]
+        with model_lock: self.version, codes = _version(self.model), [ready(self.model).encode(some) for some in self.images.split(100)]
         self.shape, codes = codes[0].shape[1:], torch.cat([flat_codes(part) for part in codes]).cpu().float()
         if codes.shape[1] < 2: raise NonvaeError('A map needs codes of at least two numbers, but these have one.')
         from sklearn.decomposition import PCA                  # here, for it takes a second to import
@@ -600,7 +600,7 @@ class LatentExplorer(Panel):
         "What the point decodes to and the five nearest real images: (6, C, H, W)."
         point = self.point()
         code = point if self.pca is None else self.pca.inverse_transform(point[None])[0]
-        decoded = _ready(self.model).decode(torch.tensor(code, dtype=torch.float32).view(1, *self.shape)).cpu()
+        decoded = ready(self.model).decode(torch.tensor(code, dtype=torch.float32).view(1, *self.shape)).cpu()
         near = np.argsort(((self.plane - point)**2).sum(1), kind='stable')[:5]
         return torch.cat([decoded, self.images[near]])
 
@@ -636,13 +636,12 @@ class AugmentationExplorer(Panel):
         if not hasattr(method, 'autoencoder'): raise NonvaeError('This explorer looks at the cross-changed loss: give it CrossChange(model).')
         for images in (train, held_out): _fits('This', method.autoencoder, _some_images(images, 1)[0])
         super().__init__()
-        self.method, self.train, self.held_out = method, train, held_out
-        self.x, self.look_at = (held_out[np.linspace(0, len(held_out) - 1, min(many, len(held_out))).astype(int)] for many in (count, 60))
+        self.method, self.train, self.held_out, self.count = method, train, held_out, min(count, len(held_out))
+        self.look_at = held_out[np.linspace(0, len(held_out) - 1, min(60, len(held_out))).astype(int)]
         self.choice, self.steps = self.on(self.choose, widgets.Dropdown(options=method.config.augmentations, description='change t', layout={'width': '320px'}),
                                           widgets.IntSlider(20, 1, 60, description='steps k', layout={'width': '320px'}))
         self.rate = self.on(self.choose, widgets.Dropdown(options=[('gentle', 1e-4), ('medium', 3e-4), ('strong', 1e-3)], value=3e-4, description='learning', layout={'width': '200px'}))
-        width, rows = count * 56, 4
-        self.before, self.after = (_image('', width, rows * 56) for _ in range(2))
+        self.before, self.after = (_image('', 56 * self.count, 56 * 4) for _ in range(2))
         self.figure = _figure(5.4, 2.6)
         self.curve = _Picture(value=_BLANK, layout={'width': '540px', 'height': '260px'})
         names = widgets.HTML(''.join(f'<div style="height:56px;line-height:56px">{name}</div>' for name in ('x', 't(x)', 'D(E(x))', 'D(E(t(x)))')), layout={'margin': '30px 8px 0 0'})
@@ -655,12 +654,9 @@ class AugmentationExplorer(Panel):
         "t(x), the same at every call."
         with seeded(0): return self.copy.augment(x)
 
-    @torch.no_grad()
     def images(self):
         "x, t(x), and what the codes of both decode to: four rows."
-        self.copy.eval()
-        x_aug = self.changed(self.x)
-        return torch.cat([self.x, x_aug, self.copy.reconstruct(self.x), self.copy.reconstruct(x_aug)])
+        return ready(self.copy).snapshot(self.held_out, self.count)[0]
 
     def choose(self):
         "Another change: a fresh copy of the model."
@@ -669,7 +665,7 @@ class AugmentationExplorer(Panel):
         self.copy.autoencoder.load_state_dict(self.method.autoencoder.state_dict())
         self.pictures_before = self.pictures_after = self.images()
         text = f'rows x, t(x), D(E(x)) and D(E(t(x))) for {self.choice.value}'
-        self.before.value, self.before.tooltip = _png(tile(self.pictures_before, len(self.x), fill=128)), f'before: {text}'
+        self.before.value, self.before.tooltip = _png(tile(self.pictures_before, self.count, fill=128)), f'before: {text}'
         self.after.value, self.after.tooltip = _BLANK, f'after: {text}; press Run'
         self.distances = {'the batch it learns from': [], 'held-out images': [], 'control: another held-out image': []}
         self.draw_curve()
@@ -690,7 +686,7 @@ class AugmentationExplorer(Panel):
             trainer.step()
             self.measure(batch)
         self.pictures_after = self.images()
-        self.after.value = _png(tile(self.pictures_after, len(self.x), fill=128))
+        self.after.value = _png(tile(self.pictures_after, self.count, fill=128))
         self.after.tooltip = self.after.tooltip.removesuffix('; press Run')
         self.draw_curve()
         first, last = (self.distances['held-out images'][i] for i in (0, -1))
@@ -704,7 +700,7 @@ class AugmentationExplorer(Panel):
         "The pictures before and after, and the curve, as a figure."
         figure, panels = plt.subplots(1, 3, figsize=(9, 3), width_ratios=[1, 1, 1.3])
         for axes, title, images in zip(panels, ('before', 'after'), (self.pictures_before, self.pictures_after)):
-            axes.imshow(tile(images, len(self.x))); axes.set_title(title, fontsize=9); axes.set_xticks([]); axes.set_yticks([])
+            axes.imshow(tile(images, self.count)); axes.set_title(title, fontsize=9); axes.set_xticks([]); axes.set_yticks([])
         panels[0].set_yticks([16 + 33 * i for i in range(4)], ['x', 't(x)', 'D(E(x))', 'D(E(t(x)))'], fontsize=8)
         for name, values in self.distances.items(): panels[2].plot(values, label=name)
         panels[2].set_xlabel('step'); panels[2].set_title('distance of the codes', fontsize=9); panels[2].legend(fontsize=7)
@@ -723,10 +719,10 @@ class TrainingPanel(Panel):
         super().__init__()
         self.trainer, self.pictures, self.speed, self.halting = trainer, pictures, None, False
         self.curve = [(row['step'], {name: value for name, value in row.items() if name not in ('step', 'images', 'seconds')}) for row in trainer.history]
-        self.last_drawing = self.last_save = self.last_work = time.monotonic()
+        self.last_drawing = self.last_work = time.monotonic()
         self.clock = _Clock(self, 'Train', 'Pause', 'play', 20, max=2**31 - 1, show_repeat=False)
         self.on(self.turned, self.clock.toggle)
-        self.on(self.tick, self.clock.play)
+        self.clock.play.observe(self.guarded(self.tick, by_hand=False), 'value')
         self.log_scale = self.on(self.draw_losses, widgets.Checkbox(True, description='log scale', indent=False, layout={'width': 'auto'}))
         self.lr = self.on(self.steer_rate, widgets.FloatLogSlider(1., min=-2, max=1, step=.05, description='learning rate ×', readout_format='.2f',
                                                                   style={'description_width': '100px'}, layout={'width': '330px'}))
@@ -764,13 +760,16 @@ class TrainingPanel(Panel):
         else:
             for other in list(_panels):                        # one at a time: also if it is another trainer of the very same model
                 if isinstance(other, TrainingPanel) and other is not self and other.trainer.method is self.trainer.method: other.clock.stop()
-            self.last_save = self.last_work = time.monotonic()
+            self.trainer.saved_at = self.last_work = time.monotonic()
             self.say('')
 
     def tick(self):
-        "As many steps as fit into a tenth of a second."
+        "Steps for a fifth of a second. While somebody moves a slider, a single one now and then: the hand goes first."
+        now = time.monotonic()
         if not self.clock.toggle.value: return                  # what the browser sent before it heard of the pause
-        self.work(.1)
+        busy = now - Panel.used < .1
+        if busy and now - self.last_work < .25: return
+        self.work(0 if busy else .2)
         if self.done: self.finish()
 
     def step(self):
@@ -792,10 +791,8 @@ class TrainingPanel(Panel):
         trainer, start, before, sums = self.trainer, time.monotonic(), self.trainer.steps_done, Counter()
         with trainer.alone():
             while True:
-                sums.update(trainer.step())
-                if trainer.steps_done % trainer.training.picture_every == 0: trainer.picture()
+                sums.update(trainer.advance())
                 if self.done or time.monotonic() - start >= seconds: break
-            if time.monotonic() - self.last_save > trainer.training.save_seconds: self.keep()
         now, steps = time.monotonic(), trainer.steps_done - before
         speed = steps / (now - max(self.last_work, start - 1))  # what the browser takes between two ticks counts, a pause does not
         self.speed, self.last_work = speed if self.speed is None else .95 * self.speed + .05 * speed, now
@@ -813,13 +810,9 @@ class TrainingPanel(Panel):
 
     def save(self):
         "Keep the state of training, in the run folder if there is one."
-        with self.trainer.alone(): self.keep()
+        with self.trainer.alone(): self.trainer.save()
         for panel in self.same_trainer(): panel.refresh()
         self.say(f'Saved after step {self.trainer.steps_done:,}' + (f' to {self.trainer.out}.' if self.trainer.out else ', in memory.'))
-
-    def keep(self):
-        self.trainer.save()
-        for panel in self.same_trainer(): panel.last_save = time.monotonic()
 
     def reset(self):
         "Back to the last checkpoint: that of the run folder, or the one in memory."
@@ -877,9 +870,13 @@ class TrainingPanel(Panel):
         precision = '' if trainer.dtype == torch.float32 else f', {str(trainer.dtype).removeprefix("torch.")}'
         self.status.value = ' &ensp; '.join([*parts, f'on {trainer.device}{precision}'])
 
+    def curves(self):
+        "{term: (steps, losses)}, as text and numbers to draw."
+        names, steps = self.curve[-1][1] if self.curve else (), [step for step, _ in self.curve]
+        return {name.replace('_', ' '): (steps, [terms[name] for _, terms in self.curve]) for name in names}
+
     def draw_losses(self):
-        names = self.curve[-1][1] if self.curve else ()
-        curves = {name.replace('_', ' '): ([step for step, _ in self.curve], [terms[name] for _, terms in self.curve]) for name in names}
+        curves = self.curves()
         self.losses.value = _curves(self.figure, curves, self.log_scale.value, 'loss')
         self.losses.tooltip = 'loss over steps; ' + (', '.join(f'{name} {y[-1]:.4f}' for name, (_, y) in curves.items()) or 'nothing yet')
 
@@ -909,7 +906,7 @@ class TrainingPanel(Panel):
     def still(self):
         "The losses and the pictures as a figure."
         figure, (left, right) = plt.subplots(1, 2, figsize=(9, 2.6), width_ratios=[1, 1.2])
-        for name in self.curve[-1][1] if self.curve else (): left.plot([step for step, _ in self.curve], [terms[name] for _, terms in self.curve], label=name)
+        for name, (steps, losses) in self.curves().items(): left.plot(steps, losses, label=name)
         if self.log_scale.value: left.set_yscale('log')
         left.set_xlabel('step'); left.set_ylabel('loss'); left.legend(fontsize=8)
         if self.trainer.held_out: right.imshow(tile(*self.trainer.snapshot(self.pictures)))

@@ -25,10 +25,19 @@ def browser():
 
 
 @pytest.fixture(scope='session')
-def server(browser, tmp_path_factory):
-    running = Server(tmp_path_factory.mktemp('lab'))
-    yield running
-    running.stop()
+def start_server(browser, tmp_path_factory):
+    "Starts a JupyterLab, which runs until the end of all tests."
+    running = []
+
+    def call(config=''):
+        running.append(Server(tmp_path_factory.mktemp('lab'), config))
+        return running[-1]
+    yield call
+    for server in running: server.stop()
+
+
+@pytest.fixture(scope='session')
+def server(start_server): return start_server()
 
 
 @pytest.fixture(scope='session')

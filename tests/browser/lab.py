@@ -21,15 +21,17 @@ TRIED = re.compile(r'404 \(Not Found\) \(http://[^/]*/assets/')       # JupyterL
 
 
 class Server:
-    "JupyterLab on copies of the notebooks in `folder`, with settings, data and kernels of its own."
+    "JupyterLab on copies of the notebooks in `folder`, with settings, data and kernels of its own; `config` is the text of a jupyter_server_config.py."
 
-    def __init__(self, folder):
+    def __init__(self, folder, config=''):
         self.folder, self.home, self.nbs = folder, folder/'home', folder/'work'/'nbs'
         for name in ('nbs', 'assets', 'benchmarks'):
             shutil.copytree(ROOT/name, folder/'work'/name, ignore=shutil.ignore_patterns('.ipynb_checkpoints', 'data', 'runs', 'comparison'))
         self.settings('notebook-extension', 'tracker', windowingMode='none')         # every cell stands in the page, also far below
         self.settings('docmanager-extension', 'plugin', autosave=False)
         self.settings('apputils-extension', 'notification', fetchNews='false', checkForUpdates=False)
+        (self.home/'config').mkdir()
+        (self.home/'config'/'jupyter_server_config.py').write_text(config)
         with socket.socket() as free:
             free.bind(('127.0.0.1', 0))
             port = free.getsockname()[1]

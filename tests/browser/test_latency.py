@@ -1,9 +1,12 @@
 """How long a reader waits, measured in the browser and printed: nothing else may run beside it, and nothing is asserted of time."""
+import json
+import re
 import time
 
 import pytest
+from conftest import ROOT
 
-from .lab import button
+from .lab import Lab, Notebook, button
 
 pytestmark = pytest.mark.alone
 
@@ -20,7 +23,26 @@ panel = TrainingPanel(Trainer(ACAI.preset('digits'), train, held_out))
 panel''', 'mixer = InterpolationExplorer(ACAI.pretrained("digits"), held_out)\nmixer', '''
 faces = drawn_domains(4, 1, 128)
 swap = TransferExplorer(ContentTransfer(TransferConfig(network=TransferNet(128, 32, 25))), faces.a, faces.b)
-swap''']
+swap''', '''
+import io
+import ipywidgets as widgets
+from PIL import Image
+def grey(level):
+    "A grey picture as the bytes of a PNG."
+    buffer = io.BytesIO()
+    Image.new('L', (32, 32), level).save(buffer, 'PNG')
+    return buffer.getvalue()
+slider, picture = widgets.IntSlider(50), widgets.Image(value=grey(100), width=160, height=160)
+slider.observe(lambda change: setattr(picture, 'value', grey(2 * change.new)), 'value')
+bare = widgets.VBox([slider, picture])
+bare''']
+
+
+def drag_bare_and_mixer(nb, measured, where=''):
+    "The yardstick first: what ipywidgets takes for a slider and a picture behind which there is no model."
+    bare, mixer = map(nb.cell, ('bare =', 'mixer ='))
+    measured(f"slider to new picture, idle, ipywidgets' own slider and picture, no model{where}", nb.drag(bare.locator('.noUi-handle').first, bare.locator('img')))
+    measured(f'slider to new picture, idle, 32x32{where}', nb.drag(mixer.locator('.noUi-handle').first, mixer.get_by_title('of the way')))
 
 
 def test_playground(lab, measured):
@@ -35,8 +57,16 @@ def test_playground(lab, measured):
 def test_while_training(lab, measured):
     nb = lab(CELLS).run()
     panel, mixer, swap = map(nb.cell, ('panel =', 'mixer =', 'swap ='))
-    drag = lambda: nb.drag(mixer.locator('.noUi-handle').first, mixer.get_by_title('of the way'))
-    measured('slider to new picture, idle, 32x32', drag())
+    drag_bare_and_mixer(nb, measured)
     measured('slider to new picture, idle, 128x128 colour', nb.drag(swap.locator('.noUi-handle').first, swap.get_by_title('the face, ')))
     with nb.change(panel.get_by_title('loss over steps')): button(panel, 'Train').click()
-    measured('slider to new picture, while training, 32x32', drag())
+    measured('slider to new picture, while training, 32x32', nb.drag(mixer.locator('.noUi-handle').first, mixer.get_by_title('of the way')))
+
+
+def test_with_the_setting_of_lesson_8(start_server, browser, measured):
+    lesson = ''.join(''.join(cell['source']) for cell in json.loads((ROOT/'nbs'/'08_widgets.ipynb').read_text())['cells'])
+    config = re.search(r'```python\n(# jupyter_server_config\.py.*?)```', lesson, re.DOTALL)[1]
+    nb = Notebook(Lab(start_server(config), browser), CELLS).run()
+    drag_bare_and_mixer(nb, measured, ', messages sent at once')
+    assert nb.errors() == []
+    nb.close()
