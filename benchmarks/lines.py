@@ -1,9 +1,12 @@
-"""The lines benchmark of Berthelot et al. 2018: trains the official network, prints both scores against images seen. Resumable.
+"""The lines benchmark of Berthelot et al. 2018: trains the official network,
+prints both scores against images seen. Resumable.
 
-    python benchmarks/lines.py [--preset acai-lines-cpu] [--steps 16000] [--threads 1] [--out runs/lines] [--record results.csv]
+    python benchmarks/lines.py [--preset acai-lines-cpu] [--steps 16000]
+    [--threads 1] [--out runs/lines] [--record results.csv]
 
-The scores follow the paper's protocol (512 test lines, 256 interpolations of 16 frames) and are appended to --record.
-A decaying learning rate falls over --steps. The same command goes on where it stopped; with more --steps, at the rate's floor.
+The scores follow the paper's protocol (512 test lines, 256 interpolations of 16 frames) and are
+appended to --record. A decaying learning rate falls over --steps. The same command goes on where it
+stopped; with more --steps, at the rate's floor.
 """
 import argparse
 import csv
@@ -35,10 +38,13 @@ def main():
     kind, config = find_preset(arguments.preset)
     steps = arguments.steps or config.training.steps
     decay = steps if config.training.lr_decay_steps else 0
-    if (Path(arguments.out)/'model.safetensors').exists(): decay = Method.load(arguments.out).config.training.lr_decay_steps
-    training = dataclasses.replace(config.training, steps=steps, lr_decay_steps=decay, seed=arguments.seed, lr=arguments.lr or config.training.lr)
+    if (Path(arguments.out)/'model.safetensors').exists():
+        decay = Method.load(arguments.out).config.training.lr_decay_steps
+    training = dataclasses.replace(config.training, steps=steps, lr_decay_steps=decay, seed=arguments.seed,
+                                   lr=arguments.lr or config.training.lr)
     trainer = Trainer(kind(dataclasses.replace(config, training=training)), load_data('lines')[0], out=arguments.out)
-    print(f'{arguments.preset}, seed {training.seed}, rate {training.lr:g}, {arguments.threads} thread(s), from step {trainer.steps_done} to {steps}')
+    print(f'{arguments.preset}, seed {training.seed}, rate {training.lr:g}, {arguments.threads} thread(s), from step '
+          f'{trainer.steps_done} to {steps}')
     record = Path(arguments.record) if arguments.record else None
     earlier = list(csv.DictReader(record.open(encoding='utf-8'))) if record and record.exists() else []
     used = float(earlier[-1]['cpu_seconds']) if earlier and trainer.steps_done else 0.
@@ -49,8 +55,10 @@ def main():
         score = lines_benchmark(trainer.method)
         row = {'preset': arguments.preset, 'seed': training.seed, 'lr': training.lr, 'threads': arguments.threads,
                'images': trainer.steps_done * training.batch_size, 'cpu_seconds': round(used),
-               'distance': f'{score.distance:.6f}', 'smoothness': f'{score.smoothness:.4f}', 'undefined': score.undefined}
-        print(f'{row["images"]:9,d} images {used:6.0f} s of processor time   distance {1e3 * score.distance:6.3f}e-3   smoothness {score.smoothness:.3f}   '
+               'distance': f'{score.distance:.6f}', 'smoothness': f'{score.smoothness:.4f}',
+               'undefined': score.undefined}
+        print(f'{row["images"]:9,d} images {used:6.0f} s of processor time   distance {1e3 * score.distance:6.3f}e-3   '
+              f'smoothness {score.smoothness:.3f}   '
               f'undefined {score.undefined}', flush=True)
         if record:
             record.parent.mkdir(parents=True, exist_ok=True)

@@ -2,10 +2,11 @@
 
     python benchmarks/packing.py [--images 20000] [--size 64] [--repeats 5]
 
-Draws 500 faces as JPEGs of 178x218 pixels and links them until there are as many files as asked for, so they are read from
-the page cache. Packing is what `nonvae preprocess --pack` does: decode, crop, resize, write. Its rate is per second of
-processor time, so per core; "wall" is with all cores. Memory is the peak of the whole process, torch included. Batches of 64
-are read from the packed array and, for comparison, decoded from the files each time. Medians of several repeats in turn.
+Draws 500 faces as JPEGs of 178x218 pixels and links them until there are as many files as asked for, so they
+are read from the page cache. Packing is what `nonvae preprocess --pack` does: decode, crop, resize, write. Its
+rate is per second of processor time, so per core; "wall" is with all cores. Memory is the peak of the whole
+process, torch included. Batches of 64 are read from the packed array and, for comparison, decoded from the
+files each time. Medians of several repeats in turn.
 """
 import argparse
 import contextlib
@@ -56,8 +57,10 @@ def main():
             batches = load_domains(f'lists{repeat}', arguments.size)[0].batches(64)
             rates['batches, packed'].append(64 * 200 / timed(lambda: [len(batches[s]) for s in range(200)])[0])
             files = [str(file) for file in drawn]
-            rates['batches, from JPEG'].append(len(files) / timed(lambda: list(decode_pictures(files, arguments.size, 178)))[0])
-    print(f'{processor()}; torch {torch.__version__}; {time.strftime("%Y-%m-%d")}; {arguments.images:,} JPEGs of {kilobytes:.1f} kB to {arguments.size}x{arguments.size}; {arguments.repeats} repeats')
+            from_jpeg = timed(lambda: list(decode_pictures(files, arguments.size, 178)))[0]
+    rates['batches, from JPEG'].append(len(files) / from_jpeg)
+    print(f'{processor()}; torch {torch.__version__}; {time.strftime("%Y-%m-%d")}; {arguments.images:,} JPEGs of '
+          f'{kilobytes:.1f} kB to {arguments.size}x{arguments.size}; {arguments.repeats} repeats')
     for name, values in rates.items():
         low, median, high = np.percentile(values, [25, 50, 75])
         print(f'{name:20s}{median:12,.0f} images/s   quartiles {low:,.0f} to {high:,.0f}')

@@ -1,9 +1,11 @@
-"""Plays: a training panel trains ACAI on digits while an explorer of the same model is dragged, for minutes. Does anything pile up?
+"""Plays: a training panel trains ACAI on digits while an explorer of the same model
+is dragged, for minutes. Does anything pile up?
 
     python benchmarks/play.py --minutes 10
 
-Prints, minute by minute, the memory of the process and how many widgets and pyplot figures exist, and how far the memory moved after
-the first minute. (The browser's clock is replaced by a loop; what the browser itself keeps is not measured.) Linux only."""
+Prints, minute by minute, the memory of the process and how many widgets and pyplot figures exist, and
+how far the memory moved after the first minute. (The browser's clock is replaced by a loop; what the
+browser itself keeps is not measured.) Linux only."""
 import argparse
 import time
 from pathlib import Path
@@ -37,5 +39,6 @@ for minute in range(1, minutes + 1):
         panel.clock.play.value += 1
         explorer.across.value = (explorer.across.value + 7) % 101
     memory.append(megabytes())
-    print(f'{minute:6d} {panel.trainer.steps_done:8,d} {memory[-1]:10.0f} {len(_instances):8d} {len(plt.get_fignums()):8d}', flush=True)
+    print(f'{minute:6d} {panel.trainer.steps_done:8,d} {memory[-1]:10.0f} {len(_instances):8d} '
+          f'{len(plt.get_fignums()):8d}', flush=True)
 print(f'after the first minute the memory moved by {100 * (max(memory) / memory[0] - 1):+.1f} % at most')

@@ -1,17 +1,20 @@
 """Images per second of one full training step: written plainly from the paper, and as nonvae does it.
 
-    python benchmarks/steps.py [--threads 1] [--repeats 9] [--networks lines mnist-z16 cifar10-z16 transfer-64 ...] [--device auto]
+    python benchmarks/steps.py [--threads 1] [--repeats 9] [--networks lines
+    mnist-z16 cifar10-z16 transfer-64 ...] [--device auto]
 
-ACAI (lines, mnist-z16, cifar10-z16), content transfer (transfer-64, transfer-128, with -norm: instance normalisation) and LTAE
-(ltae-2, ltae-256) at the papers' sizes, and the cross-changed loss on ACAI's network for CIFAR-10 (cross-cifar10-z16) and on a
-small one of depth 4 (cross-small). A step is: batch of 64 images (LTAE 100), all players' losses, gradients, optimiser. The plain
-step has a forward and a backward pass for each player, for transfer also for each domain, for the cross-changed loss also for x and
-t(x), NCHW, float32, plain layers and plain Adam; LTAE's reads its batches through a DataLoader of pictures. Each variant lives
-in a process of its own, since how freed memory is handled is a setting of the process, and they take their steps in turn, so
-that whatever else the machine does falls on all of them. "plain, memory kept" is the plain step with nonvae's handling of
-memory, to tell its share of the gain. Printed: median and spread (quartiles) of the time of a step, the ratio to the plain
-step, arithmetic per image, GFLOP/s, and the share of the highest rate that this machine reached in a large convolution or
-matrix product of the same precision. bfloat16 is measured where the hardware computes it natively, or with --bfloat16.
+ACAI (lines, mnist-z16, cifar10-z16), content transfer (transfer-64, transfer-128, with -norm: instance
+normalisation) and LTAE (ltae-2, ltae-256) at the papers' sizes, and the cross-changed loss on ACAI's network
+for CIFAR-10 (cross-cifar10-z16) and on a small one of depth 4 (cross-small). A step is: batch of 64 images
+(LTAE 100), all players' losses, gradients, optimiser. The plain step has a forward and a backward pass for each
+player, for transfer also for each domain, for the cross-changed loss also for x and t(x), NCHW, float32, plain
+layers and plain Adam; LTAE's reads its batches through a DataLoader of pictures. Each variant lives in a
+process of its own, since how freed memory is handled is a setting of the process, and they take their steps in
+turn, so that whatever else the machine does falls on all of them. "plain, memory kept" is the plain step with
+nonvae's handling of memory, to tell its share of the gain. Printed: median and spread (quartiles) of the time
+of a step, the ratio to the plain step, arithmetic per image, GFLOP/s, and the share of the highest rate that
+this machine reached in a large convolution or matrix product of the same precision. bfloat16 is measured where
+the hardware computes it natively, or with --bfloat16.
 """
 import argparse
 import platform
@@ -34,13 +37,15 @@ from nonvae.crosschange import AUGMENTATIONS, CrossChange
 from nonvae.datasets import Domains, ImageSet
 from nonvae.interpolation import lerp
 from nonvae.ltae import LTAE
-from nonvae.networks import (ConvNet, Critic, Decoder, Discriminator, Encoder, MLPNet, SharedEncoder, SpecificEncoder, TransferDecoder,
+from nonvae.networks import (ConvNet, Critic, Decoder, Discriminator, Encoder, MLPNet, SharedEncoder, SpecificEncoder,
+                             TransferDecoder,
                              TransferNet)
 from nonvae.training import EXPERIMENTS, Trainer
 from nonvae.transfer import ContentTransfer
 
 TRANSFER = {'transfer-64': TransferNet(64), 'transfer-128': TransferNet(128),
-            'transfer-64-norm': TransferNet(64, scales=5, norm='all'), 'transfer-128-norm': TransferNet(128, norm='all')}
+            'transfer-64-norm': TransferNet(64, scales=5, norm='all'),
+            'transfer-128-norm': TransferNet(128, norm='all')}
 LINEAR = {'ltae-2': MLPNet(), 'ltae-256': MLPNet(latent_size=256)}
 CROSSED = {'cross-small': ConvNet(3, 32, 4, 4, 16), 'cross-cifar10-z16': EXPERIMENTS['cifar10-z16'][1]}
 
@@ -51,7 +56,8 @@ def batch_of(name): return 100 if name in LINEAR else 64
 class PlainACAI:
     "The training step of Berthelot et al. 2018 as one would write it down from the paper."
     def __init__(self, network, batches, device):
-        self.encoder, self.decoder, self.critic = (kind(network, fast=False).to(device) for kind in (Encoder, Decoder, Critic))
+        self.encoder, self.decoder, self.critic = (kind(network, fast=False).to(device)
+                                                   for kind in (Encoder, Decoder, Critic))
         self.autoencoder_optimizer = torch.optim.Adam([*self.encoder.parameters(), *self.decoder.parameters()], 1e-4)
         self.critic_optimizer = torch.optim.Adam(self.critic.parameters(), 1e-4)
         self.batches, self.steps_done = batches, 0
@@ -92,7 +98,8 @@ class PlainTransfer:
     def step(self):
         a, b = self.batches[self.steps_done].chunk(2)
         shared_a, shared_b, specific = self.shared(a), self.shared(b), self.specific(a)
-        loss = (self.decoder(shared_a, specific) - a).square().mean() + (self.decoder(shared_b, torch.zeros_like(specific)) - b).square().mean()
+        loss = (self.decoder(shared_a, specific) - a).square().mean()
+        loss = loss + (self.decoder(shared_b, torch.zeros_like(specific)) - b).square().mean()
         loss = loss + .001 * (self.judge(shared_a, 0.) + self.judge(shared_b, 0.))
         self.autoencoder_optimizer.zero_grad()
         loss.backward()
@@ -108,14 +115,17 @@ class PlainTransfer:
 
 
 class PlainLTAE:
-    "The training step of LTAE-S as one would write it down: Softplus layers, and a DataLoader of pictures that become tensors one by one."
+    """The training step of LTAE-S as one would write it down: Softplus layers, and a
+    DataLoader of pictures that become tensors one by one."""
     def __init__(self, network, data, device):
-        def layers(sizes): return [layer for i, o in zip(sizes, sizes[1:]) for layer in (nn.Linear(i, o), nn.Softplus())][:-1]
+        def layers(sizes):
+            return [layer for i, o in zip(sizes, sizes[1:]) for layer in (nn.Linear(i, o), nn.Softplus())][:-1]
         h, pixels = network.latent_size, network.width**2
         self.encoder = nn.Sequential(nn.Flatten(), *layers([pixels, 500, 500, h])).to(device)
         self.decoder = nn.Sequential(*layers([h, 500, 500, pixels]), nn.Sigmoid()).to(device)
         self.alpha, self.beta = (nn.Parameter(torch.randn(1, h, device=device)) for _ in range(2))
-        self.optimizer = torch.optim.Adam([*self.encoder.parameters(), *self.decoder.parameters(), self.alpha, self.beta], 1e-3)
+        self.optimizer = torch.optim.Adam([*self.encoder.parameters(), *self.decoder.parameters(), self.alpha,
+                                           self.beta], 1e-3)
         self.loader, self.device = DataLoader(Pictures(data), 100, shuffle=True, drop_last=True), device
         self.batches = iter(self.loader)
 
@@ -151,7 +161,8 @@ class PlainCrossChange:
     def step(self):
         x = self.batches[self.steps_done // 7]
         x_aug = AUGMENTATIONS['flip-width'](x)
-        loss = (self.decoder(self.encoder(x)) - x_aug).square().mean() + (self.decoder(self.encoder(x_aug)) - x).square().mean()
+        loss = (self.decoder(self.encoder(x)) - x_aug).square().mean()
+        loss = loss + (self.decoder(self.encoder(x_aug)) - x).square().mean()
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()
@@ -173,7 +184,8 @@ def peak(dtype, device):
     conv = nn.Conv2d(256, 256, 3, padding=1).to(device, dtype).to(memory_format=torch.channels_last)
     a = torch.randn(2048, 2048, dtype=dtype, device=device)
     with torch.no_grad():
-        rates = {'convolution': 2 * 16 * 32 * 32 * 256 * 256 * 9 / min(seconds(lambda: conv(x), device) for _ in range(5)),
+        rates = {'convolution': 2 * 16 * 32 * 32 * 256 * 256 * 9 / min(seconds(lambda: conv(x), device)
+                                                                       for _ in range(5)),
                  'matrix product': 2 * 2048**3 / min(seconds(lambda: a @ a, device) for _ in range(5))}
     return max(rates.values())
 
@@ -189,13 +201,15 @@ def worker(pipe, name, variant, device, threads):
     if name in TRANSFER: data = Domains(data, data)
     if variant == 'plain, memory kept': keep_freed_memory()
     if variant.startswith('plain'):
-        kind = PlainTransfer if name in TRANSFER else PlainLTAE if name in LINEAR else PlainCrossChange if name in CROSSED else PlainACAI
+        kind = (PlainTransfer if name in TRANSFER else PlainLTAE if name in LINEAR else PlainCrossChange
+                if name in CROSSED else PlainACAI)
         trainer = kind(network, data if name in LINEAR else data.batches(batch, device=device), device)
     else:
         changes = {'batch_size': batch, 'precision': variant.split()[1], 'device': str(device)}
         if name in TRANSFER: method = ContentTransfer.preset('celeba', network=network, **changes)
         elif name in LINEAR: method = LTAE.preset('s-2', network=network, **changes)
-        elif name in CROSSED: method = CrossChange(Autoencoder(AutoencoderConfig(network=network)), ['flip-width'], **changes)
+        elif name in CROSSED:
+            method = CrossChange(Autoencoder(AutoencoderConfig(network=network)), ['flip-width'], **changes)
         else: method = ACAI.preset(name, **changes)
         trainer = Trainer(method, data)
     with FlopCounterMode(display=False) as counter: trainer.step()
@@ -215,7 +229,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('--threads', type=int, default=1)
     parser.add_argument('--repeats', type=int, default=9)
-    parser.add_argument('--networks', nargs='+', default=['lines', 'mnist-z16', 'cifar10-z16', *TRANSFER, *LINEAR, *CROSSED])
+    parser.add_argument('--networks', nargs='+',
+                        default=['lines', 'mnist-z16', 'cifar10-z16', *TRANSFER, *LINEAR, *CROSSED])
     parser.add_argument('--device', default='auto')
     parser.add_argument('--bfloat16', action='store_true', help='measure bfloat16 also where it is emulated')
     arguments = parser.parse_args()
@@ -223,13 +238,15 @@ def main():
     device = pick_device(arguments.device)
     precisions = ['float32'] + ['bfloat16'] * (native_bfloat16(device) or arguments.bfloat16)
     peaks = {name: peak(getattr(torch, name), device) for name in precisions}
-    where = torch.cuda.get_device_name(device) if device.type == 'cuda' else f'{processor()}, {arguments.threads} thread(s)'
+    where = (torch.cuda.get_device_name(device) if device.type == 'cuda'
+             else f'{processor()}, {arguments.threads} thread(s)')
     print(f'{where}; torch {torch.__version__}; {time.strftime("%Y-%m-%d")}; {arguments.repeats} repeats, interleaved')
     print('highest rate reached: ' + ', '.join(f'{name} {rate / 1e9:.0f} GFLOP/s' for name, rate in peaks.items()))
     if 'bfloat16' not in precisions: print('bfloat16 is not measured: this processor does not compute it natively')
 
     variants = ['plain', 'plain, memory kept', *(f'nonvae {precision}' for precision in precisions)]
-    print(f'\n{"network":18s} {"step":19s} {"ms":>8s} {"quartiles":>15s} {"images/s":>9s} {"ratio":>6s} {"MFLOP/image":>12s} {"GFLOP/s":>8s} {"of peak":>8s}')
+    print(f'\n{"network":18s} {"step":19s} {"ms":>8s} {"quartiles":>15s} {"images/s":>9s} {"ratio":>6s} '
+          f'{"MFLOP/image":>12s} {"GFLOP/s":>8s} {"of peak":>8s}')
     for name in arguments.networks:
         workers, flops = {}, {}
         for variant in variants:
@@ -247,7 +264,8 @@ def main():
             ratio = np.median(np.array(times['plain']) / np.array(times[variant]))
             rate = flops[variant] * batch_of(name) / median
             share = rate / peaks[variant.split()[1] if variant.startswith('nonvae') else 'float32']
-            print(f'{name:18s} {variant:19s} {1e3 * median:8.1f} {1e3 * low:7.1f}-{1e3 * high:<7.1f} {batch_of(name) / median:9.0f} {ratio:6.2f} '
+            print(f'{name:18s} {variant:19s} {1e3 * median:8.1f} {1e3 * low:7.1f}-{1e3 * high:<7.1f} '
+                  f'{batch_of(name) / median:9.0f} {ratio:6.2f} '
                   f'{flops[variant] / 1e6:12.0f} {rate / 1e9:8.0f} {share:8.0%}', flush=True)
 
 

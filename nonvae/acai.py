@@ -23,27 +23,33 @@ class ACAIConfig(Config):
 
     def __post_init__(self):
         super().__post_init__()
-        if not 0 <= self.lambda_ < float('inf'): raise NonvaeError(f'lambda_ must be a number, 0 or greater, but it is {self.lambda_}.')
+        if not 0 <= self.lambda_ < float('inf'):
+            raise NonvaeError(f'lambda_ must be a number, 0 or greater, but it is {self.lambda_}.')
         if not 0 <= self.gamma <= 1: raise NonvaeError(f'gamma must be from 0 to 1, but it is {self.gamma}.')
 
 class ACAI(Method):
     """Adversarially constrained autoencoder interpolation (Berthelot et al. 2018, equations 1 and 2).
 
-    A critic guesses how strongly a decoded mixture of two codes was mixed; encoder and decoder try to make it say 0.
-    Each image's partner is the one at the mirrored place of the batch: with several processes, of its own process's share."""
+    A critic guesses how strongly a decoded mixture of two codes was mixed; encoder and decoder try to
+    make it say 0. Each image's partner is the one at the mirrored place of the batch: with several
+    processes, of its own process's share."""
     name, Config = 'acai', ACAIConfig
-    presets = {f'acai-{name}': ACAIConfig(data, training=training, network=network) for name, (data, network, training) in EXPERIMENTS.items()}
+    presets = {f'acai-{name}': ACAIConfig(data, training=training, network=network)
+               for name, (data, network, training) in EXPERIMENTS.items()}
 
     def build(self, config):
-        self.encoder, self.decoder, self.critic = Encoder(config.network), Decoder(config.network), Critic(config.network)
+        self.encoder, self.decoder, self.critic = (Encoder(config.network), Decoder(config.network),
+                                                   Critic(config.network))
         self.term_weights = {'regulariser': config.lambda_}
 
     def players(self):
         "Encoder and decoder play together, the critic against them."
-        return {'autoencoder': [*self.encoder.parameters(), *self.decoder.parameters()], 'critic': list(self.critic.parameters())}
+        return {'autoencoder': [*self.encoder.parameters(), *self.decoder.parameters()],
+                'critic': list(self.critic.parameters())}
 
     def decode_both(self, z, z_mix):
-        "Both decoded, in one call; with batch norm in two, for a mixture must not change how a real code of its batch is normalised."
+        """Both decoded, in one call; with batch norm in two, for a mixture must not change how a real
+        code of its batch is normalised."""
         if self.config.network.batch_norm: return self.decode(z).float(), self.decode(z_mix).float()
         return self.decode(torch.cat([z, z_mix])).float().chunk(2)
 
@@ -55,5 +61,6 @@ class ACAI(Method):
         unmixed = lerp(x_hat, x, self.config.gamma)
         guess, guess_unmixed = self.critic(torch.cat([x_mix, unmixed]).detach()).chunk(2)
         return {'reconstruction': (x_hat - x).square().mean(),
-                'regulariser': frozen(self.critic)(x_mix).square().mean(),                    # moves encoder and decoder only
+                # moves encoder and decoder only
+                'regulariser': frozen(self.critic)(x_mix).square().mean(),
                 'critic': (guess - alpha).square().mean() + guess_unmixed.square().mean()}    # moves the critic only

@@ -17,13 +17,15 @@ from .training import EXPERIMENTS, Config, Method
 class AutoencoderConfig(Config):
     "An autoencoder: its network, and the noise it is trained with."
     network: ConvNet = ConvNet()
-    latent_dropout: float = 0.0     # probability with which a number of the code is zeroed in training (0.5 in the ACAI paper's baseline)
-    input_noise: float = 0.0        # standard deviation of the noise on the encoder's input in training (1.0 in the ACAI paper's baseline)
+    latent_dropout: float = 0.0     # probability that a number of the code is zeroed in training (ACAI paper: 0.5)
+    input_noise: float = 0.0        # standard deviation of the noise on the input in training (ACAI paper: 1.0)
 
     def __post_init__(self):
         super().__post_init__()
-        if not 0 <= self.latent_dropout < 1: raise NonvaeError(f'latent_dropout must be from 0 up to, not including, 1, but it is {self.latent_dropout}.')
-        if not 0 <= self.input_noise < float('inf'): raise NonvaeError(f'input_noise must be a number, 0 or greater, but it is {self.input_noise}.')
+        if not 0 <= self.latent_dropout < 1:
+            raise NonvaeError(f'latent_dropout must be at least 0 and less than 1, but it is {self.latent_dropout}.')
+        if not 0 <= self.input_noise < float('inf'):
+            raise NonvaeError(f'input_noise must be a number, 0 or greater, but it is {self.input_noise}.')
 
 def _presets(prefix, **noise):
     return {f'{prefix}-{name}': AutoencoderConfig(data, training=training, network=network, **noise)

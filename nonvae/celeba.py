@@ -27,8 +27,11 @@ def _text_lines(path, what):
     "The lines of a text file without the empty ones at its end, and whether the last line is complete."
     try: text = Path(path).read_text(encoding='utf-8')
     except FileNotFoundError: raise NonvaeError(f'There is no {what} {path}: check its name.') from None
-    except UnicodeDecodeError: raise NonvaeError(f'{path} is not a text file: the {what} is a .txt, not an archive or a picture.') from None
-    except OSError as error: raise NonvaeError(f'The {what} {path} could not be read ({error.strerror}): check its name and that you may read it.') from error
+    except UnicodeDecodeError:
+        raise NonvaeError(f'{path} is not a text file: the {what} is a .txt, not an archive or a picture.') from None
+    except OSError as error:
+        raise NonvaeError(f'The {what} {path} could not be read ({error.strerror}): check its name and that you may '
+                          'read it.') from error
     if '\0' in text: raise NonvaeError(f'{path} is not a text file: the {what} is a .txt, not an archive or a picture.')
     lines = text.rstrip().split('\n')
     if lines == ['']: raise NonvaeError(f'The {what} {path} is empty: download it again.')
@@ -41,7 +44,8 @@ def _leads_out(name):
 
 @dataclass
 class Attributes:
-    "What is known about each image: `values`, int8 (n, k), is 1 where image `files[i]` has the attribute `names[j]`, else -1."
+    """What is known about each image: `values`, int8 (n, k), is 1 where image `files[i]` has the
+    attribute `names[j]`, else -1."""
     names: list
     files: list
     values: np.ndarray
@@ -53,59 +57,81 @@ class Attributes:
         return self.values[:, attribute_number(self.names, attribute)] == 1
 
 def attribute_number(names, attribute):
-    "Where in `names` an attribute is, counted from 0; `attribute` is its name in any case, or its number, counted from 1."
+    """Where in `names` an attribute is, counted from 0; `attribute` is its name in any case, or its
+    number, counted from 1."""
     attribute, places = str(attribute), {name.lower(): place for place, name in enumerate(names)}
     if attribute.lower() in places: return places[attribute.lower()]
     if attribute.isdecimal():
-        if not 1 <= int(attribute) <= len(names): raise NonvaeError(f'There is no attribute number {attribute}: the numbers go from 1 to {len(names)}.')
+        if not 1 <= int(attribute) <= len(names):
+            raise NonvaeError(f'There is no attribute number {attribute}: the numbers go from 1 to {len(names)}.')
         return int(attribute) - 1
     close = [names[places[name]] for name in get_close_matches(attribute.lower(), places, 3, .5)]
     hint = f'did you mean {" or ".join(close)}?' if close else f'use one of {", ".join(names)}.'
     raise NonvaeError(f"There is no attribute '{attribute}': {hint}")
 
 def read_attributes(path):
-    """The attribute file of CelebA: line 1 the number of images, line 2 the names, then a line `000001.jpg -1 1 ...` for each image.
+    """The attribute file of CelebA: line 1 the number of images, line 2 the names, then a line
+    `000001.jpg -1 1 ...` for each image.
 
     Whatever is wrong with it raises NonvaeError with the number of the line."""
     lines, complete = _text_lines(path, 'attribute file')
     count, names = lines[0].strip(), lines[1].split() if len(lines) > 1 else []
-    if not count.isdecimal(): raise NonvaeError(f'Line 1 of {path} should be the number of images, but is {count[:40]!r}: is this the attribute file?')
-    if not names: raise NonvaeError(f'Line 2 of {path} should name the attributes, but there is nothing: the file is cut off, download it again.')
-    if len(set(names)) < len(names): raise NonvaeError(f'Line 2 of {path} names an attribute twice: every name may stand there once.')
+    if not count.isdecimal():
+        raise NonvaeError(f'Line 1 of {path} should be the number of images, but is {count[:40]!r}: is this the '
+                          'attribute file?')
+    if not names:
+        raise NonvaeError(f'Line 2 of {path} should name the attributes, but there is nothing: the file is cut off, '
+                          'download it again.')
+    if len(set(names)) < len(names):
+        raise NonvaeError(f'Line 2 of {path} names an attribute twice: every name may stand there once.')
     files, signs, k = [], [], len(names)
     for number, line in enumerate(lines[2:], 3):
         file, *row = line.split() or ['']
         if len(row) != k or not {'1', '-1'}.issuperset(row):
             if number == len(lines) and not complete:
                 raise NonvaeError(f'{path} is cut off in the middle of line {number}, its last: download it again.')
-            if len(row) != k: raise NonvaeError(f'Line {number} of {path} has {len(row)} values, but line 2 names {k} attributes: correct the line or download the file again.')
-            raise NonvaeError(f"Line {number} of {path} holds the value '{(set(row) - {'1', '-1'}).pop()}': every value must be 1 or -1.")
-        if _leads_out(file): raise NonvaeError(f"Line {number} of {path} names '{file}', which leads out of the folder of images: only names within it are allowed.")
+            if len(row) != k:
+                raise NonvaeError(f'Line {number} of {path} has {len(row)} values, but line 2 names {k} attributes: '
+                                  'correct the line or download the file again.')
+            raise NonvaeError(f"Line {number} of {path} holds the value '{(set(row) - {'1', '-1'}).pop()}': every "
+                              "value must be 1 or -1.")
+        if _leads_out(file):
+            raise NonvaeError(f"Line {number} of {path} names '{file}', which leads out of the folder of images: only "
+                              "names within it are allowed.")
         files.append(file)
         signs.append(''.join(row).replace('-1', '0'))                # a minus always begins a -1
-    if len(files) != int(count): raise NonvaeError(f'Line 1 of {path} announces {int(count)} images, but {len(files)} lines follow: the file is cut off or was edited, download it again.')
+    if len(files) != int(count):
+        raise NonvaeError(f'Line 1 of {path} announces {int(count)} images, but {len(files)} lines follow: the file is '
+                          'cut off or was edited, download it again.')
     if not files: raise NonvaeError(f'{path} lists no images: download it again.')
     if len(set(files)) < len(files):
         first = {}
         number = next(n for n, file in enumerate(files, 3) if first.setdefault(file, n) != n)
-        raise NonvaeError(f'Line {number} of {path} names {files[number - 3]} again, which is in line {first[files[number - 3]]} already: remove one of them.')
+        raise NonvaeError(f'Line {number} of {path} names {files[number - 3]} again, which is in line '
+                          f'{first[files[number - 3]]} already: remove one of them.')
     values = np.frombuffer(''.join(signs).encode(), np.uint8).reshape(-1, k)
     return Attributes(names, files, np.where(values == ord('1'), 1, -1).astype(np.int8))
 
 def read_partition(path, files):
-    "CelebA's own division, `list_eval_partition.txt`: for each of `files` 0 (training), 1 (validation) or 2 (test), int8 (n,)."
+    """CelebA's own division, `list_eval_partition.txt`: for each of `files` 0 (training), 1
+    (validation) or 2 (test), int8 (n,)."""
     lines, _ = _text_lines(path, 'partition file')
     parts = {}
     for number, line in enumerate(lines, 1):
         file, *part = line.split() or ['']
-        if part not in (['0'], ['1'], ['2']): raise NonvaeError(f'Line {number} of {path} should be a file name and 0, 1 or 2, but is {line[:60]!r}: download it again.')
+        if part not in (['0'], ['1'], ['2']):
+            raise NonvaeError(f'Line {number} of {path} should be a file name and 0, 1 or 2, but is {line[:60]!r}: '
+                              'download it again.')
         parts[file] = int(part[0])
     missing = [file for file in files if file not in parts]
-    if missing: raise NonvaeError(f'{path} does not list {len(missing)} of the images in the attribute file, the first is {missing[0]}: download both files again.')
+    if missing:
+        raise NonvaeError(f'{path} does not list {len(missing)} of the images in the attribute file, the first is '
+                          f'{missing[0]}: download both files again.')
     return np.array([parts[file] for file in files], np.int8)
 
 # %% ../nbs/03_celeba.ipynb #03-celeba-012
-PRESETS = {'glasses': 'Eyeglasses', 'mouth': 'Mouth_Slightly_Open'}             # and beard, which five attributes decide
+# and beard, which five attributes decide
+PRESETS = {'glasses': 'Eyeglasses', 'mouth': 'Mouth_Slightly_Open'}
 
 def choose(attributes, config='glasses'):
     """The images of domain A and of domain B: two arrays of positions, in the order of the attribute file.
@@ -113,34 +139,44 @@ def choose(attributes, config='glasses'):
     `config` is glasses, mouth, beard, or any attribute by name or number (the first is 1): A has it, B has not.
     Of the beards only men count, and nobody with a stubble, which is neither."""
     if config == 'beard':
-        male, stubble, mustache, goatee, shaven = (attributes.has(name) for name in ('Male', '5_o_Clock_Shadow', 'Mustache', 'Goatee', 'No_Beard'))
+        male, stubble, mustache, goatee, shaven = (attributes.has(name)
+                                                   for name in ('Male', '5_o_Clock_Shadow', 'Mustache', 'Goatee',
+                                                                'No_Beard'))
         a = male & ~stubble & (mustache | goatee | ~shaven)
         b = male & ~stubble & ~a
     else:
         a = attributes.has(PRESETS.get(config, config))
         b = ~a
     for domain, chosen, what in (('A', a, 'has it'), ('B', b, 'is without it')):
-        if not chosen.any(): raise NonvaeError(f"With --config {config} domain {domain} is empty, none of the {len(attributes)} images {what}: choose another attribute.")
+        if not chosen.any():
+            raise NonvaeError(f"With --config {config} domain {domain} is empty, none of the {len(attributes)} images "
+                              f"{what}: choose another attribute.")
     return np.flatnonzero(a), np.flatnonzero(b)
 
 # %% ../nbs/03_celeba.ipynb #03-celeba-020
 LISTS = ('trainA', 'trainB', 'testA', 'testB')
 
 def split_lists(a, b, num_test_imgs=64, parts=None):
-    """The positions `a` and `b` of the two domains divided into {'trainA': ..., 'trainB': ..., 'testA': ..., 'testB': ...}.
+    """The positions `a` and `b` of the two domains divided into {'trainA': ..., 'trainB': ..., 'testA':
+    ..., 'testB': ...}.
 
-    The first `num_test_imgs` of each are test images; or, given `parts` from `read_partition`, CelebA's test images are, and its validation images are in no list."""
+    The first `num_test_imgs` of each are test images; or, given `parts` from `read_partition`, CelebA's test images
+    are, and its validation images are in no list."""
     lists = {}
     for domain, chosen in (('A', a), ('B', b)):
         if parts is None:
-            if num_test_imgs < 1: raise NonvaeError(f'--num_test_imgs is {num_test_imgs}: at least one image of each domain must be held out.')
+            if num_test_imgs < 1:
+                raise NonvaeError(f'--num_test_imgs is {num_test_imgs}: at least one image of each domain must be held '
+                                  'out.')
             if num_test_imgs >= len(chosen):
-                raise NonvaeError(f'--num_test_imgs {num_test_imgs} leaves nothing to train on, because domain {domain} has only {len(chosen)} images: choose a smaller number.')
+                raise NonvaeError(f'--num_test_imgs {num_test_imgs} leaves nothing to train on, because domain '
+                                  f'{domain} has only {len(chosen)} images: choose a smaller number.')
             lists[f'train{domain}'], lists[f'test{domain}'] = chosen[num_test_imgs:], chosen[:num_test_imgs]
         else:
             lists[f'train{domain}'], lists[f'test{domain}'] = chosen[parts[chosen] == 0], chosen[parts[chosen] == 2]
             for part in ('train', 'test'):
-                if len(lists[part + domain]) == 0: raise NonvaeError(f"CelebA's partition leaves the list {part}{domain} empty: use --split first.")
+                if len(lists[part + domain]) == 0:
+                    raise NonvaeError(f"CelebA's partition leaves the list {part}{domain} empty: use --split first.")
     return {name: lists[name] for name in LISTS}
 
 def _folder_lists(root):
@@ -149,10 +185,14 @@ def _folder_lists(root):
     endings = {ending for ending, kind in Image.registered_extensions().items() if kind in Image.OPEN}
     lists = {}
     for name in LISTS:
-        if not os.path.isdir(os.path.join(root, name)): raise NonvaeError(f'There is no folder {os.path.join(root, name)}: with --folders, --root must hold the folders {", ".join(LISTS)}.')
+        if not os.path.isdir(os.path.join(root, name)):
+            raise NonvaeError(f'There is no folder {os.path.join(root, name)}: with --folders, --root must hold the '
+                              f'folders {", ".join(LISTS)}.')
         with os.scandir(os.path.join(root, name)) as entries:
-            lists[name] = sorted(f'{name}/{e.name}' for e in entries if os.path.splitext(e.name)[1].lower() in endings and not e.name.startswith('.') and e.is_file())
-        if not lists[name]: raise NonvaeError(f'The folder {os.path.join(root, name)} holds no pictures: put .jpg or .png files there.')
+            lists[name] = sorted(f'{name}/{e.name}' for e in entries if os.path.splitext(e.name)[1].lower() in endings
+                                 and not e.name.startswith('.') and e.is_file())
+        if not lists[name]:
+            raise NonvaeError(f'The folder {os.path.join(root, name)} holds no pictures: put .jpg or .png files there.')
         odd = next((file for file in lists[name] if '\n' in file or '\r' in file), None)
         if odd: raise NonvaeError(f'The file name {odd!r} has a line break, which a list cannot hold: rename the file.')
     return lists
@@ -171,18 +211,21 @@ def _decode_some(paths, size, crop):
         height, width = pixels.shape[1:]
         side = crop or min(height, width)
         if side > min(height, width):
-            raise TooSmall(f'{path} is {width}x{height}, too small for the central {crop} pixels: choose --crop {min(height, width)} or less, '
-                           'or --crop 0 for the largest square of each picture.')
+            raise TooSmall(f'{path} is {width}x{height}, too small for the central {crop} pixels: choose --crop '
+                           f'{min(height, width)} or less, or --crop 0 for the largest square of each picture.')
         top, left = (height - side) // 2, (width - side) // 2
         square = pixels[:, top:top + side, left:left + side]
         if not crop: square = torch.from_numpy(crop_and_resize(square[None], size, side)[0])
-        squares.append(square.permute(1, 2, 0))                 # colours last, as the decoder leaves them and the resizer likes them
+        # colours last, as the decoder leaves them and the resizer likes them
+        squares.append(square.permute(1, 2, 0))
     return np.ascontiguousarray(crop_and_resize(torch.stack(squares).permute(0, 3, 1, 2), size, crop or size)), bad
 
 def decode_pictures(paths, size, crop, chunk=16):
-    """Decode, crop and resize many pictures on all cores; yields, in order, uint8 (n, 3, size, size) and {place in these n: what is wrong}.
+    """Decode, crop and resize many pictures on all cores; yields, in order, uint8 (n, 3, size, size)
+    and {place in these n: what is wrong}.
 
-    Unreadable pictures are black. Memory does not grow with the number of pictures: only a few chunks are on their way at a time."""
+    Unreadable pictures are black. Memory does not grow with the number of pictures: only a few chunks
+    are on their way at a time."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
     threads, pool = torch.get_num_threads(), ThreadPoolExecutor(cores)
     torch.set_num_threads(1)                                    # the pictures are shared out, not the pixels
@@ -200,7 +243,8 @@ def decode_pictures(paths, size, crop, chunk=16):
 def _header(count, size):
     "The first bytes of a .npy file of uint8 images (count, 3, size, size)."
     file = io.BytesIO()
-    np.lib.format.write_array_header_1_0(file, {'descr': '|u1', 'fortran_order': False, 'shape': (count, 3, size, size)})
+    np.lib.format.write_array_header_1_0(file,
+                                         {'descr': '|u1', 'fortran_order': False, 'shape': (count, 3, size, size)})
     return file.getvalue()
 
 def _digest(texts): return hashlib.sha256('\0'.join(texts).encode('utf-8', 'surrogateescape')).hexdigest()[:16]
@@ -211,7 +255,8 @@ def _read_json(path):
     return content if isinstance(content, dict) else {}
 
 class _Packing:
-    "Lists of pictures being packed into `dest/LIST-SIZE.npy.partial`; `packing-SIZE.json` says how far it is, so that it can go on."
+    """Lists of pictures being packed into `dest/LIST-SIZE.npy.partial`; `packing-SIZE.json` says how
+    far it is, so that it can go on."""
     save_seconds = 1.                                           # between two saves of how far it is
 
     def __init__(self, dest, paths, size, crop):
@@ -220,15 +265,18 @@ class _Packing:
         self.file = dest/f'packing-{size}.json'
         progress = _read_json(self.file)
         same = progress.get('key') == self.key
-        self.done = {name: progress['done'][name] if same and self._holds(name, progress['done'][name]) else 0 for name in LISTS}
-        self.bad = {name: {int(i): why for i, why in progress['bad'][name].items()} if self.done[name] else {} for name in LISTS}
+        self.done = {name: progress['done'][name] if same and self._holds(name, progress['done'][name]) else 0
+                     for name in LISTS}
+        self.bad = {name: {int(i): why for i, why in progress['bad'][name].items()} if self.done[name] else {}
+                    for name in LISTS}
 
     def partial(self, name): return self.dest/f'{name}-{self.size}.npy.partial'
 
     def _holds(self, name, rows):
         "Is the partial file there, with at least so many images in it?"
         path = self.partial(name)
-        return path.is_file() and not path.is_symlink() and path.stat().st_size >= len(_header(0, self.size)) + rows * self.row
+        return (path.is_file() and not path.is_symlink()
+                and path.stat().st_size >= len(_header(0, self.size)) + rows * self.row)
 
     def save(self): write_json(self.file, {'key': self.key, 'done': self.done, 'bad': self.bad})
 
@@ -236,7 +284,9 @@ class _Packing:
         there = self.dest
         while not there.exists(): there = there.parent
         needed = sum((len(self.paths[name]) - self.done[name]) * self.row for name in LISTS)
-        if needed > shutil.disk_usage(there).free: raise NonvaeError(f'Packing needs {needed / 1e6:,.0f} MB in {self.dest}, but there is less: free some space, or choose a smaller --pack.')
+        if needed > shutil.disk_usage(there).free:
+            raise NonvaeError(f'Packing needs {needed / 1e6:,.0f} MB in {self.dest}, but there is less: free some '
+                              'space, or choose a smaller --pack.')
 
     def run(self):
         "Decode what is not decoded yet; returns images per second."
@@ -246,13 +296,15 @@ class _Packing:
             try:
                 for name in LISTS: self._run_list(name, bar)
             except OSError as error:
-                raise NonvaeError(f'Packing stopped after {sum(self.done.values()):,} of {total:,} images, because {self.dest} could not be written '
-                                  f'({error.strerror}): free some space and give the same command again, it goes on from there.') from error
+                raise NonvaeError(f'Packing stopped after {sum(self.done.values()):,} of {total:,} images, because '
+                                  f'{self.dest} could not be written ({error.strerror}): free some space and '
+                                  'give the same command again, it goes on from there.') from error
         return (total - begun) / (time.perf_counter() - start) if total > begun else None
 
     def _run_list(self, name, bar):
         paths, header, saved = self.paths[name], _header(len(self.paths[name]), self.size), time.monotonic()
-        if not self.done[name]: self.partial(name).unlink(missing_ok=True)                       # never write through a link
+        # never write through a link
+        if not self.done[name]: self.partial(name).unlink(missing_ok=True)
         with open(self.partial(name), 'r+b' if self.done[name] else 'xb', buffering=0) as file:
             def save():
                 os.fsync(file.fileno())
@@ -273,7 +325,8 @@ class _Packing:
                     bar.update(len(images))
                     if time.monotonic() > saved + self.save_seconds: save(); saved = time.monotonic()
             finally:
-                with suppress(OSError, NonvaeError): save()     # a full disk: then the last progress that was saved stands
+                # a full disk: then the last progress that was saved stands
+                with suppress(OSError, NonvaeError): save()
 
     def drop_bad(self, name):
         "Close the gaps that unreadable pictures left in the partial file."
@@ -295,81 +348,106 @@ def _write(file, array):
     while left: left = left[file.write(left):]
 
 # %% ../nbs/03_celeba.ipynb #03-celeba-032
-OURS = re.compile(r'\.?((trainA|trainB|testA|testB)(\.txt|-\d+\.npy)|packing-\d+\.json|labels\.npz|bad_images\.txt|preprocess\.json)(\.\d+)?(\.partial)?')       # every file that this module writes
+# every file that this module writes
+OURS = re.compile(r'\.?((trainA|trainB|testA|testB)(\.txt|-\d+\.npy)|packing-\d+\.json|labels\.npz'
+                  r'|bad_images\.txt|preprocess\.json)(\.\d+)?(\.partial)?')
 
 def _check_dest(dest):
     "A folder that may be written to, and holds nothing of others that would be overwritten."
     if dest.exists() and not dest.is_dir(): raise NonvaeError(f'{dest} is a file: name a folder with --dest.')
     there = dest
     while not there.exists() and not there.is_symlink(): there = there.parent
-    if not there.is_dir() or not os.access(there, os.R_OK | os.W_OK | os.X_OK): raise NonvaeError(f'{dest} cannot be written, because {there} does not allow it: name another folder with --dest.')
+    if not there.is_dir() or not os.access(there, os.R_OK | os.W_OK | os.X_OK):
+        raise NonvaeError(f'{dest} cannot be written, because {there} does not allow it: name another folder with '
+                          '--dest.')
     if not dest.is_dir(): return
     inside = {file.name for file in dest.iterdir()}
     strangers = sorted(name for name in inside if not OURS.fullmatch(name))
     if strangers and 'preprocess.json' not in inside and inside - set(strangers):
-        raise NonvaeError(f'{dest} holds lists that preprocess did not make, among other files such as {strangers[0]}: name an empty folder with --dest.')
+        raise NonvaeError(f'{dest} holds lists that preprocess did not make, among other files such as {strangers[0]}: '
+                          'name an empty folder with --dest.')
 
-def _busy(dest): return f'Another command is writing to {dest}: wait until it is done, or name another folder with --dest.'
+def _busy(dest):
+    return f'Another command is writing to {dest}: wait until it is done, or name another folder with --dest.'
 
-def preprocess(root: str, dest: str, attributes: str | None = None, config: str = 'glasses', num_test_imgs: int = 64, split: str = 'first',
-               folders: bool = False, pack: int | None = None, crop: int = 178, skip_bad: bool = False):
-    """Divides CelebA, or your own pictures, into two domains: lists of training and test images, and with --pack the images themselves.
+def preprocess(root: str, dest: str, attributes: str | None = None, config: str = 'glasses', num_test_imgs: int = 64,
+               split: str = 'first', folders: bool = False, pack: int | None = None, crop: int = 178,
+               skip_bad: bool = False):
+    """Divides CelebA, or your own pictures, into two domains: lists of training and test images, and
+    with --pack the images themselves.
 
     Args:
         root: the folder of images (img_align_celeba), or of the folders trainA, trainB, testA and testB
         dest: the folder to write trainA.txt, trainB.txt, testA.txt and testB.txt to
         attributes: CelebA's list_attr_celeba.txt
-        config: domain A has glasses, an open mouth (mouth), a beard, or any attribute by its name or number; domain B has not
+        config: domain A has glasses, an open mouth (mouth), a beard, or any attribute by its name or
+            number; domain B has not
         num_test_imgs: so many first images of each domain are test images
-        split: first (see num_test_imgs), or official: CelebA's own partition, in list_eval_partition.txt beside the attributes
+        split: first (see num_test_imgs), or official: CelebA's own partition, in
+            list_eval_partition.txt beside the attributes
         folders: take the folders trainA, trainB, testA and testB in root as they are, without attributes
         pack: also decode, crop and resize all images once, to so many pixels, which makes training much faster
         crop: how many pixels of the centre to keep before resizing; 0 keeps the largest square of each picture
         skip_bad: leave out images that cannot be read, rather than stop"""
     if not root: raise NonvaeError('--root is empty: name the folder of images.')
-    if '\n' in root or '\r' in root: raise NonvaeError('The name of --root has a line break, which a list cannot hold: rename the folder.')
+    if '\n' in root or '\r' in root:
+        raise NonvaeError('The name of --root has a line break, which a list cannot hold: rename the folder.')
     if not dest: raise NonvaeError('--dest is empty: name the folder to write the lists to.')
     if split not in ('first', 'official'): raise NonvaeError(f"There is no split '{split}': use first or official.")
-    if pack is not None and not 1 <= pack <= 4096: raise NonvaeError(f'--pack {pack} is no size for images: use 64 or 128.')
-    if crop < 0: raise NonvaeError(f'--crop must not be negative, but it is {crop}: use 178, or 0 for the largest square of each picture.')
+    if pack is not None and not 1 <= pack <= 4096:
+        raise NonvaeError(f'--pack {pack} is no size for images: use 64 or 128.')
+    if crop < 0:
+        raise NonvaeError(f'--crop must not be negative, but it is {crop}: use 178, or 0 for the largest square of '
+                          'each picture.')
     if not os.path.isdir(root): raise NonvaeError(f'There is no folder {root}: --root must name the folder of images.')
     table = labels = None
     if folders:
-        if attributes is not None: raise NonvaeError('--folders and --attributes exclude each other: folders need no attribute file.')
+        if attributes is not None:
+            raise NonvaeError('--folders and --attributes exclude each other: folders need no attribute file.')
         files = _folder_lists(root)
     else:
-        if attributes is None: raise NonvaeError('--attributes is missing: name list_attr_celeba.txt, or use --folders for folders of your own.')
+        if attributes is None:
+            raise NonvaeError('--attributes is missing: name list_attr_celeba.txt, or use --folders for folders of '
+                              'your own.')
         table = read_attributes(attributes)
-        parts = read_partition(Path(attributes).with_name('list_eval_partition.txt'), table.files) if split == 'official' else None
+        parts = read_partition(Path(attributes).with_name('list_eval_partition.txt'),
+                               table.files) if split == 'official' else None
         rows = split_lists(*choose(table, config), num_test_imgs, parts)
         files = {name: [table.files[i] for i in rows[name]] for name in LISTS}
         labels = {name: table.values[rows[name]] for name in LISTS}
     lists = {name: [os.path.join(root, file) for file in files[name]] for name in LISTS}
     missing = [path for name in LISTS for path in lists[name] if not os.path.isfile(path)]
-    if missing: raise NonvaeError(f'{len(missing):,} of {sum(map(len, lists.values())):,} images are not there, the first is {missing[0]}: check --root, or unpack all images.')
+    if missing:
+        raise NonvaeError(f'{len(missing):,} of {sum(map(len, lists.values())):,} images are not there, the first is '
+                          f'{missing[0]}: check --root, or unpack all images.')
     target = Path(dest)
     _check_dest(target)
     old = _read_json(target/'preprocess.json').get('packed', {})
     packing = None
     if pack is not None:
         packing = _Packing(target, lists, pack, crop)
-        if old.get(str(pack), {}).get('key') == packing.key and not old[str(pack)]['bad'] and all(_fits(target, name, pack, len(lists[name])) for name in LISTS):
+        same = old.get(str(pack), {}).get('key') == packing.key and not old[str(pack)]['bad']
+        if same and all(_fits(target, name, pack, len(lists[name])) for name in LISTS):
             print(f'These images are packed at {pack}x{pack} already.')
             packing = None
     if packing: packing.check_space()
     try: target.mkdir(parents=True, exist_ok=True)
-    except OSError as error: raise NonvaeError(f'{dest} cannot be made ({error.strerror}): name another folder with --dest.') from error
+    except OSError as error:
+        raise NonvaeError(f'{dest} cannot be made ({error.strerror}): name another folder with --dest.') from error
     with alone_in(target, _busy(target)):
         if packing:
             try: rate = packing.run()
-            except TooSmall:                                        # other settings are needed, so there is nothing to go on from
+            # other settings are needed, so there is nothing to go on from
+            except TooSmall:
                 packing.clear()
                 with suppress(OSError): target.rmdir()              # only if it is empty
                 raise
             lists, labels = _without_bad(target, lists, labels, packing.bad, skip_bad)
         _finish(target, lists, labels, table, packing, old,
-                {'root': root, 'directory': os.getcwd(), 'attributes': attributes, 'config': None if folders else config, 'split': None if folders else split,
-                 'num_test_imgs': num_test_imgs if split == 'first' and not folders else None, 'folders': folders, 'crop': crop,
+                {'root': root, 'directory': os.getcwd(), 'attributes': attributes,
+                 'config': None if folders else config, 'split': None if folders else split,
+                 'num_test_imgs': num_test_imgs if split == 'first' and not folders else None, 'folders': folders,
+                 'crop': crop,
                  'counts': {name: len(lists[name]) for name in LISTS}})
     male = attribute_number(table.names, 'Male') if table and 'Male' in table.names else None
     for name in LISTS:
@@ -378,17 +456,23 @@ def preprocess(root: str, dest: str, attributes: str | None = None, config: str 
     if packing: print(f'packed at {pack}x{pack}' + (f', {rate:,.0f} images/s' if rate else ''))
 
 def _without_bad(dest, lists, labels, bad, skip_bad):
-    "The lists and labels without the unreadable images, which are reported in bad_images.txt; without `skip_bad` they are an error."
+    """The lists and labels without the unreadable images, which are reported in bad_images.txt; without
+    `skip_bad` they are an error."""
     report, count = dest/'bad_images.txt', sum(map(len, bad.values()))
     if not count: report.unlink(missing_ok=True); return lists, labels
     with atomic_write(report) as temporary:
-        temporary.write_bytes(''.join(f'{lists[name][i]}\t{" ".join(why.split())}\n' for name in LISTS for i, why in bad[name].items()).encode('utf-8', 'surrogateescape'))
-    if not skip_bad: raise NonvaeError(f'{count:,} images cannot be read, {report} lists them: replace them, or leave them out with --skip-bad.')
+        temporary.write_bytes(''.join(f'{lists[name][i]}\t{" ".join(why.split())}\n' for name in LISTS
+                                      for i, why in bad[name].items()).encode('utf-8', 'surrogateescape'))
+    if not skip_bad:
+        raise NonvaeError(f'{count:,} images cannot be read, {report} lists them: replace them, or leave them out with '
+                          '--skip-bad.')
     kept = {name: np.setdiff1d(np.arange(len(lists[name])), list(bad[name])) for name in LISTS}
     for name in LISTS:
-        if len(kept[name]) == 0: raise NonvaeError(f'No image of the list {name} can be read, {report} says why: replace them.')
+        if len(kept[name]) == 0:
+            raise NonvaeError(f'No image of the list {name} can be read, {report} says why: replace them.')
     print(f'{count:,} images cannot be read and are left out: {report}')
-    return {name: [lists[name][i] for i in kept[name]] for name in LISTS}, labels and {name: labels[name][kept[name]] for name in LISTS}
+    return {name: [lists[name][i] for i in kept[name]]
+            for name in LISTS}, labels and {name: labels[name][kept[name]] for name in LISTS}
 
 def _fits(dest, name, size, count):
     "Is the packed array of a list complete?"
@@ -400,7 +484,8 @@ def _finish(dest, lists, labels, table, packing, old, settings):
     "Write the lists and all that goes with them."
     texts = {name: '\n'.join(lists[name]) for name in LISTS}
     digests = {name: _digest([texts[name]]) for name in LISTS}
-    packed = {size: about for size, about in old.items() if about.get('lists') == digests and all(_fits(dest, name, int(size), len(lists[name])) for name in LISTS)}
+    packed = {size: about for size, about in old.items() if about.get('lists') == digests
+              and all(_fits(dest, name, int(size), len(lists[name])) for name in LISTS)}
     try:
         if packing:
             packing.file.unlink(missing_ok=True)                # from here on there is nothing to go on from
@@ -410,48 +495,68 @@ def _finish(dest, lists, labels, table, packing, old, settings):
         for path in dest.glob('.*.partial'):                    # what a killed command was just writing
             if OURS.fullmatch(path.name): path.unlink()
         for path in dest.glob('*-*.npy'):
-            if re.fullmatch(r'(trainA|trainB|testA|testB)-\d+\.npy', path.name) and path.stem.split('-')[1] not in packed: path.unlink()
+            if re.fullmatch(r'(trainA|trainB|testA|testB)-\d+\.npy',
+                            path.name) and path.stem.split('-')[1] not in packed:
+                path.unlink()
         for name in LISTS:
-            with atomic_write(dest/f'{name}.txt') as temporary: temporary.write_bytes(texts[name].encode('utf-8', 'surrogateescape'))
+            with atomic_write(dest/f'{name}.txt') as temporary:
+                temporary.write_bytes(texts[name].encode('utf-8', 'surrogateescape'))
         if labels is None: (dest/'labels.npz').unlink(missing_ok=True)
         else:
-            with atomic_write(dest/'labels.npz') as temporary, open(temporary, 'wb') as file: np.savez_compressed(file, names=np.array(table.names), **labels)
+            with atomic_write(dest/'labels.npz') as temporary, open(temporary, 'wb') as file:
+                np.savez_compressed(file, names=np.array(table.names), **labels)
         if packing:
             for name in LISTS: os.replace(packing.partial(name), dest/f'{name}-{packing.size}.npy')
-            packed[str(packing.size)] = {'crop': packing.crop, 'key': packing.key, 'lists': digests, 'bad': sum(map(len, packing.bad.values()))}
+            packed[str(packing.size)] = {'crop': packing.crop, 'key': packing.key, 'lists': digests,
+                                         'bad': sum(map(len, packing.bad.values()))}
         write_json(dest/'preprocess.json', settings | {'packed': packed})
-    except OSError as error: raise NonvaeError(f'{dest} could not be written ({error.strerror}): free some space, or name another folder with --dest.') from error
+    except OSError as error:
+        raise NonvaeError(f'{dest} could not be written ({error.strerror}): free some space, or name another folder '
+                          'with --dest.') from error
 
 # %% ../nbs/03_celeba.ipynb #03-celeba-045
 def load_domains(path, size, crop=None, label='Male', in_memory=20_000):
-    """Training and test images of a folder that `preprocess` (or the student project's command) wrote, as two `Domains` (3, size, size).
+    """Training and test images of a folder that `preprocess` (or the student project's command) wrote,
+    as two `Domains` (3, size, size).
 
-    Packed images are memory-mapped; without them, at most `in_memory` images are decoded. `crop` None takes that of the folder, else 178.
-    The labels of the images are the attribute `label`, 0 or 1; without known attributes they are all 0."""
+    Packed images are memory-mapped; without them, at most `in_memory` images are decoded. `crop` None
+    takes that of the folder, else 178. The labels of the images are the attribute `label`, 0 or 1;
+    without known attributes they are all 0."""
     path = Path(path)
     if not path.is_dir(): raise NonvaeError(f'There is no folder {path}: make it with nonvae preprocess --dest {path}.')
     about, lists, digests = _read_json(path/'preprocess.json'), {}, {}
     for name in LISTS:
         try: text = (path/f'{name}.txt').read_bytes().decode('utf-8', 'surrogateescape')
         except FileNotFoundError:
-            if any(path.glob('packing-*.json')): raise NonvaeError(f'Packing {path} was interrupted: give the same preprocess command again, it goes on.') from None
+            if any(path.glob('packing-*.json')):
+                raise NonvaeError(f'Packing {path} was interrupted: give the same command again, it goes on.') from None
             raise NonvaeError(f'{path} has no list {name}.txt: make it with nonvae preprocess --dest {path}.') from None
-        except OSError as error: raise NonvaeError(f'{path/name}.txt could not be read ({error.strerror}): make it again with nonvae preprocess.') from error
+        except OSError as error:
+            raise NonvaeError(f'{path/name}.txt could not be read ({error.strerror}): make it again with nonvae '
+                              'preprocess.') from error
         digests[name], lists[name] = _digest([text]), [line.rstrip('\r') for line in text.split('\n') if line.strip()]
-        if not lists[name]: raise NonvaeError(f'The list {path/name}.txt is empty: make it again with nonvae preprocess, with images in every domain.')
+        if not lists[name]:
+            raise NonvaeError(f'The list {path/name}.txt is empty: make it again with nonvae preprocess, with images '
+                              'in every domain.')
     labels, classes = _labels(path, lists, label)
-    sizes = sorted({int(file.stem.split('-')[1]) for file in path.glob('*-*.npy') if re.fullmatch(r'(train|test)[AB]-\d+', file.stem)})
+    sizes = sorted({int(file.stem.split('-')[1]) for file in path.glob('*-*.npy')
+                    if re.fullmatch(r'(train|test)[AB]-\d+', file.stem)})
     advice = f'give the preprocess command again with --dest {path} --pack {size}'
     if size in sizes:
         packed = about.get('packed', {}).get(str(size))
-        if packed is None or packed.get('lists') != digests: raise NonvaeError(f'The images packed at {size} in {path} do not belong to its lists: {advice}.')
-        if crop not in (None, packed['crop']): raise NonvaeError(f'{path} is packed with --crop {packed["crop"]}, not {crop}: {advice} --crop {crop}.')
+        if packed is None or packed.get('lists') != digests:
+            raise NonvaeError(f'The images packed at {size} in {path} do not belong to its lists: {advice}.')
+        if crop not in (None, packed['crop']):
+            raise NonvaeError(f'{path} is packed with --crop {packed["crop"]}, not {crop}: {advice} --crop {crop}.')
         images = {name: _packed(path/f'{name}-{size}.npy', (len(lists[name]), 3, size, size), advice) for name in LISTS}
     else:
-        if (path/f'packing-{size}.json').exists() or any(path.glob(f'*-{size}.npy.partial')): raise NonvaeError(f'The images packed at {size} in {path} are incomplete: {advice}, it goes on.')
-        if sizes: raise NonvaeError(f'{path} is packed at {" and ".join(map(str, sizes))} pixels, not at {size}: {advice}.')
+        if (path/f'packing-{size}.json').exists() or any(path.glob(f'*-{size}.npy.partial')):
+            raise NonvaeError(f'The images packed at {size} in {path} are incomplete: {advice}, it goes on.')
+        if sizes:
+            raise NonvaeError(f'{path} is packed at {" and ".join(map(str, sizes))} pixels, not at {size}: {advice}.')
         count = sum(map(len, lists.values()))
-        if count > in_memory: raise NonvaeError(f'{path} lists {count:,} images, too many to decode at every start: {advice}.')
+        if count > in_memory:
+            raise NonvaeError(f'{path} lists {count:,} images, too many to decode at every start: {advice}.')
         images = _decoded(path, lists, size, about.get('crop', 178) if crop is None else crop, about.get('directory'))
     sets = {name: ImageSet(images[name], labels[name], classes) for name in LISTS}
     return Domains(sets['trainA'], sets['trainB']), Domains(sets['testA'], sets['testB'])
@@ -463,29 +568,40 @@ def _labels(path, lists, label):
         with np.load(path/'labels.npz') as arrays:
             number = attribute_number(names := arrays['names'].tolist(), label)
             labels = {name: (arrays[name][:, number] == 1).astype(np.int64) for name in LISTS}
-    except (OSError, ValueError, KeyError, IndexError, EOFError, zipfile.BadZipFile) as error: raise NonvaeError(f'{path/"labels.npz"} is damaged: make it again with nonvae preprocess.') from error
+    except (OSError, ValueError, KeyError, IndexError, EOFError, zipfile.BadZipFile) as error:
+        raise NonvaeError(f'{path/"labels.npz"} is damaged: make it again with nonvae preprocess.') from error
     wrong = next((name for name in LISTS if len(labels[name]) != len(lists[name])), None)
-    if wrong: raise NonvaeError(f'{path/wrong}.txt lists {len(lists[wrong])} images, but there are labels for {len(labels[wrong])}: make both again with nonvae preprocess.')
+    if wrong:
+        raise NonvaeError(f'{path/wrong}.txt lists {len(lists[wrong])} images, but there are labels for '
+                          f'{len(labels[wrong])}: make both again with nonvae preprocess.')
     return labels, ['Female', 'Male'] if names[number] == 'Male' else [f'not {names[number]}', names[number]]
 
 def _packed(file, shape, advice):
     "A packed array, memory-mapped."
     try: images = np.load(file, mmap_mode='r')
     except FileNotFoundError: raise NonvaeError(f'There is no {file}: {advice}.') from None
-    except (OSError, ValueError, EOFError) as error: raise NonvaeError(f'{file} is damaged or incomplete: {advice}.') from error
-    if images.shape != shape or images.dtype != np.uint8: raise NonvaeError(f'{file} holds {images.dtype} {images.shape}, but the list needs uint8 {shape}: {advice}.')
+    except (OSError, ValueError, EOFError) as error:
+        raise NonvaeError(f'{file} is damaged or incomplete: {advice}.') from error
+    if images.shape != shape or images.dtype != np.uint8:
+        raise NonvaeError(f'{file} holds {images.dtype} {images.shape}, but the list needs uint8 {shape}: {advice}.')
     return images
 
 def _decoded(path, lists, size, crop, directory):
-    "The images of the lists, decoded. Relative paths start where preprocess was run, or in the current folder, or beside the lists."
+    """The images of the lists, decoded. Relative paths start where preprocess was run, or in the
+    current folder, or beside the lists."""
     starts = [start for start in (directory, os.getcwd(), path) if start is not None]
     start = next((start for start in starts if os.path.isfile(os.path.join(start, lists['trainA'][0]))), starts[0])
     images = {}
     for name in LISTS:
         paths = [os.path.join(start, line) for line in lists[name]]
         missing = [line for line, file in zip(lists[name], paths) if not os.path.isfile(file)]
-        if missing: raise NonvaeError(f'{len(missing):,} of the {len(paths):,} images in {path/name}.txt are no longer there, the first is {missing[0]}: give the preprocess command again.')
+        if missing:
+            raise NonvaeError(f'{len(missing):,} of the {len(paths):,} images in {path/name}.txt are no longer there, '
+                              f'the first is {missing[0]}: give the preprocess command again.')
         chunks, bad = zip(*decode_pictures(paths, size, crop))
         images[name], reasons = np.concatenate(chunks), [why for some in bad for why in some.values()]
-        if reasons: raise NonvaeError(f'{len(reasons):,} of the {len(paths):,} images in {path/name}.txt cannot be read: {reasons[0].rstrip(".")}, or leave them out with nonvae preprocess --pack {size} --skip-bad.')
+        if reasons:
+            raise NonvaeError(f'{len(reasons):,} of the {len(paths):,} images in {path/name}.txt cannot be read: '
+                              f'{reasons[0].rstrip(".")}, or leave them out with nonvae preprocess --pack {size} '
+                              '--skip-bad.')
     return images

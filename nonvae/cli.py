@@ -32,7 +32,8 @@ from .transfer import ContentTransfer, evaluate_transfer, remove_picture, transf
 # %% ../nbs/30_cli.ipynb #30-cli-005
 def all_presets():
     "Every preset: {name: (method class, configuration)}."
-    return {name: (kind, config) for kind in (Autoencoder, ACAI, ContentTransfer, LTAE, ConvLTAE, VAE, CrossChange) for name, config in kind.presets.items()}
+    return {name: (kind, config) for kind in (Autoencoder, ACAI, ContentTransfer, LTAE, ConvLTAE, VAE, CrossChange)
+            for name, config in kind.presets.items()}
 
 def nearest_name(name, names):
     "': did you mean ...?' for the known name most like `name`, or a full stop where none is like it."
@@ -42,12 +43,13 @@ def nearest_name(name, names):
 def find_preset(name):
     "The (method class, configuration) of a preset."
     presets = all_presets()
-    if name not in presets: raise NonvaeError(f"There is no preset '{name}'{nearest_name(name, presets)} (`nonvae presets` lists them all.)")
-    return presets[name]
+    if name in presets: return presets[name]
+    raise NonvaeError(f"There is no preset '{name}'{nearest_name(name, presets)} (`nonvae presets` lists them all.)")
 
 # %% ../nbs/30_cli.ipynb #30-cli-008
 def field_comments(kind, prefix=''):
-    "The comment behind every field of a configuration class and the classes within it: {'training.lr': 'learning rate of Adam', ...}."
+    """The comment behind every field of a configuration class and the classes within it:
+    {'training.lr': 'learning rate of Adam', ...}."""
     source = ''.join(inspect.getsource(base) for base in reversed(kind.__mro__) if dataclasses.is_dataclass(base))
     comments = dict(re.findall(r'^ +(\w+):[^#\n]*# +(.*)$', source, re.M))
     found = {prefix + one.name: comments.get(one.name, '') for one in dataclasses.fields(kind)}
@@ -57,13 +59,18 @@ def field_comments(kind, prefix=''):
 
 def run_parser(parser, arguments):
     "The parsed and instantiated arguments as a namespace; what is wrong with them becomes one sentence."
-    from_file = [a == '--config' or a.startswith('--config=') or b == '--config' for a, b in zip(arguments, ['', *arguments])]
-    arguments = [a for wanted in (True, False) for a, is_file in zip(arguments, from_file) if is_file == wanted]     # what is typed overrides what a file says
+    from_file = [a == '--config' or a.startswith('--config=') or b == '--config'
+                 for a, b in zip(arguments, ['', *arguments])]
+    # what is typed overrides what a file says
+    arguments = [a for wanted in (True, False) for a, is_file in zip(arguments, from_file) if is_file == wanted]
     for action in parser._actions:
-        if getattr(action, '_typehint', None) is bool: action.nargs, action.const = '?', True         # --quick means --quick true
+        # --quick means --quick true
+        if getattr(action, '_typehint', None) is bool: action.nargs, action.const = '?', True
     known = {option for action in parser._actions for option in action.option_strings}
-    underscored = [re.sub(r'(?<=\w)-(?=[^=]*(=|$))', '_', a.split('=')[0]) + a[len(a.split('=')[0]):] for a in arguments]
-    arguments = [new if new.split('=')[0] in known else a for a, new in zip(arguments, underscored)]      # --skip-bad means --skip_bad
+    underscored = [re.sub(r'(?<=\w)-(?=[^=]*(=|$))', '_', a.split('=')[0]) + a[len(a.split('=')[0]):]
+                   for a in arguments]
+    # --skip-bad means --skip_bad
+    arguments = [new if new.split('=')[0] in known else a for a, new in zip(arguments, underscored)]
     try:
         with warnings.catch_warnings():
             warnings.simplefilter('ignore')
@@ -72,17 +79,24 @@ def run_parser(parser, arguments):
         message = ' '.join(str(error).split())
         typed = re.search(r'[Pp]arser key "([^"]+)": Expected an? <class \'(\w+)\'>. Got value: (.*)', message)
         names = {'int': 'a whole number', 'float': 'a number', 'bool': 'true or false', 'str': 'text'}
-        if typed: raise NonvaeError(f'--{typed[1]} must be {names.get(typed[2], typed[2])}, but it is {typed[3]}.') from error
+        if typed:
+            raise NonvaeError(f'--{typed[1]} must be {names.get(typed[2], typed[2])}, but it is {typed[3]}.') from error
         unknown = [a.split('=')[0] for a in arguments if a.startswith('--') and a.split('=')[0] not in known]
-        if 'must be a mapping' in message: raise NonvaeError('A group of fields such as --training or --network cannot be null: set its fields, for example --training.steps 500.') from error
-        if unknown: raise NonvaeError(f"{parser.prog} has no option '{unknown[0]}'{nearest_name(unknown[0], known)}") from error
+        if 'must be a mapping' in message:
+            raise NonvaeError('A group of fields such as --training or --network cannot be null: set its fields, for '
+                              'example --training.steps 500.') from error
+        if unknown:
+            raise NonvaeError(f"{parser.prog} has no option '{unknown[0]}'{nearest_name(unknown[0], known)}") from error
         raise NonvaeError(f'{message} (See {parser.prog} --help.)') from error
 
 def train(arguments):
     "nonvae train PRESET --out RUN [--training.steps N] [--any.field value] [--config FILE.yaml]"
     if not arguments or arguments[0].startswith('-'):
-        if set(arguments) & {'-h', '--help'}: arguments = ['acai-digits', '--help']           # the fields of a typical method
-        else: raise NonvaeError('Say which preset to train: nonvae train PRESET --out RUN. (`nonvae presets` lists them all.)')
+        # the fields of a typical method
+        if set(arguments) & {'-h', '--help'}: arguments = ['acai-digits', '--help']
+        else:
+            raise NonvaeError('Say which preset to train: nonvae train PRESET --out RUN. (`nonvae presets` lists them '
+                              'all.)')
     name, *arguments = arguments
     kind, preset = find_preset(name)
     trained = None
@@ -90,34 +104,45 @@ def train(arguments):
         trained, arguments = take_from(arguments)
         if trained: preset = CrossChange.settings_for(trained, preset)
     parser = jsonargparse.ArgumentParser(prog=f'nonvae train {name}', exit_on_error=False,
-                                         description='Trains, or goes on training, into a run folder. Ctrl-C saves and stops; the same command goes on.')
+                                         description='Trains, or goes on training, into a run folder. Ctrl-C saves and '
+                                                     'stops; the same command goes on.')
     parser.add_argument('--out', type=str, required=True, help='the run folder')
     parser.add_argument('--config', action='config', help='a YAML file with fields, such as config.yaml of another run')
-    parser.add_argument('--method', default=kind.name, help='as config.yaml names it; no other than this preset\'s method')
-    if kind is CrossChange: parser.add_argument('--from', dest='source', type=str, help='the run folder or weights of the trained autoencoder')
+    parser.add_argument('--method', default=kind.name,
+                        help='as config.yaml names it; no other than this preset\'s method')
+    if kind is CrossChange:
+        parser.add_argument('--from', dest='source', type=str,
+                            help='the run folder or weights of the trained autoencoder')
     parser.add_class_arguments(kind.Config)
     comments = field_comments(kind.Config)
     for action in parser._actions: action.help = comments.get(action.dest, action.help)
     parser.set_defaults(plain(preset))
     chosen = run_parser(parser, arguments)
     if not chosen.out: raise NonvaeError('--out is empty: name a folder for the run.')
-    if chosen.method != kind.name: raise NonvaeError(f"The file is for the method '{chosen.method}', but {name} is for '{kind.name}': choose another preset.")
+    if chosen.method != kind.name:
+        raise NonvaeError(f"The file is for the method '{chosen.method}', but {name} is for '{kind.name}': choose "
+                          "another preset.")
     config = kind.Config(**{field.name: getattr(chosen, field.name) for field in dataclasses.fields(kind.Config)})
-    if kind is CrossChange and not trained: raise NonvaeError('Say which trained autoencoder to change: nonvae train crosschange --from RUN --out NEW_RUN.')
+    if kind is CrossChange and not trained:
+        raise NonvaeError('Say which trained autoencoder to change: nonvae train crosschange --from RUN --out NEW_RUN.')
     with processes():
         train_set, held_out = kind.data_for(config)
         method = kind(config)
         if trained: method.autoencoder.load_state_dict(trained.state_dict())
         trainer = Trainer(method, train_set, held_out=held_out, out=chosen.out)
-        if trainer.rank == 0 and trainer.steps_done: print(f'{chosen.out} is at step {trainer.steps_done}: going on from there.')
-        if trainer.rank == 0 and trainer.steered(): print(f'This run was steered by hand ({trainer.steered()}) and goes on like that.')
-        if trainer.steps_done >= config.training.steps and trainer.rank == 0: print('Nothing is left to do: raise --training.steps to go on.')
+        if trainer.rank == 0 and trainer.steps_done:
+            print(f'{chosen.out} is at step {trainer.steps_done}: going on from there.')
+        if trainer.rank == 0 and trainer.steered():
+            print(f'This run was steered by hand ({trainer.steered()}) and goes on like that.')
+        if trainer.steps_done >= config.training.steps and trainer.rank == 0:
+            print('Nothing is left to do: raise --training.steps to go on.')
         trainer.fit()
         if trainer.rank == 0 and trainer.interrupted:
             print(f'Stopped after step {trainer.steps_done}, everything is saved. The same command goes on from here.')
         elif trainer.rank == 0:
             look = 'transfer' if isinstance(getattr(method, 'autoencoder', method), ContentTransfer) else 'interpolate'
-            print(f'{chosen.out} is at step {trainer.steps_done}. Next: nonvae evaluate {chosen.out}, or nonvae {look} {chosen.out} --out {chosen.out}/{look}.png')
+            print(f'{chosen.out} is at step {trainer.steps_done}. Next: nonvae evaluate {chosen.out}, or nonvae {look} '
+                  f'{chosen.out} --out {chosen.out}/{look}.png')
     return 130 if trainer.interrupted else 0
 
 # %% ../nbs/30_cli.ipynb #30-cli-010
@@ -149,9 +174,11 @@ def load_run(run):
     if not run: raise NonvaeError('The name of the run is empty: name a run folder or a .safetensors file.')
     shipped = not Path(run).exists() and (WEIGHTS/f'{run}.safetensors').exists()
     method = Method.pretrained(run) if shipped else Method.load(run)
-    return method.autoencoder if isinstance(method, CrossChange) else method         # from here on it is the autoencoder that it changed
+    # from here on it is the autoencoder that it changed
+    return method.autoencoder if isinstance(method, CrossChange) else method
 
-def interpolate_run(run: str, out: str = 'interpolation.png', pairs: int = 8, frames: int = 11, mix: str = 'lerp', images: str | None = None, seed: int = 0):
+def interpolate_run(run: str, out: str = 'interpolation.png', pairs: int = 8, frames: int = 11, mix: str = 'lerp',
+                    images: str | None = None, seed: int = 0):
     """Writes interpolations between held-out images as a strip (.png) or an animation (.gif).
 
     Args:
@@ -167,14 +194,17 @@ def interpolate_run(run: str, out: str = 'interpolation.png', pairs: int = 8, fr
     if seed < 0: raise NonvaeError(f'--seed must not be negative, but it is {seed}.')
     picture_format(out)
     method = load_run(run)
-    if isinstance(method, ContentTransfer): raise NonvaeError(f'{run} holds two codes for each image: look at it with nonvae transfer {run} --picture interpolate.')
+    if isinstance(method, ContentTransfer):
+        raise NonvaeError(f'{run} holds two codes for each image: look at it with nonvae transfer {run} --picture '
+                          'interpolate.')
     if images is not None:
         network = method.config.network
         own = folder(images, network.width, network.colours)
         ends = torch.cat([part[:] for part in own])
     else: ends = method.held_out_for(method.config)[:]
     order = np.random.default_rng(seed).permutation(len(ends))
-    if len(ends) < 2: raise NonvaeError('There is only one held-out image: interpolate between your own with --images FOLDER.')
+    if len(ends) < 2:
+        raise NonvaeError('There is only one held-out image: interpolate between your own with --images FOLDER.')
     pairs = min(pairs, len(ends) // 2)
     a, b = ends[order[:pairs]], ends[order[pairs:2 * pairs]]
     save_interpolation(out, interpolate(method, a, b, frames, {'lerp': lerp, 'slerp': slerp}[mix]))
@@ -193,12 +223,14 @@ def list_presets():
     print(f'{"preset":28s} {"data":9s} {"image":8s} {"code":>5s} {"steps":>8s} {"batch":>6s} {"rate":>7s}')
     for name, (kind, config) in all_presets().items():
         t = config.training
-        size = f'{config.network.colours}x{config.network.width}x{config.network.width:<4d} {config.network.latent_size:5d}' if kind is not CrossChange else 'that of --from'
+        size = (f'{config.network.colours}x{config.network.width}x{config.network.width:<4d} '
+                f'{config.network.latent_size:5d}' if kind is not CrossChange else 'that of --from')
         print(f'{name:28s} {config.data:9s} {size:14s} {t.steps:8,d} {t.batch_size:6d} {t.lr:7.0e}')
 
 # %% ../nbs/30_cli.ipynb #30-cli-012
 def demo(out: str = 'demo', quick: bool = False, seed: int = 0):
-    """Trains a plain autoencoder and ACAI on 4,000 handwritten digits and compares them: minutes on a laptop, no network, no GPU.
+    """Trains a plain autoencoder and ACAI on 4,000 handwritten digits and compares them: minutes on a
+    laptop, no network, no GPU.
 
     Args:
         out: the folder to write
@@ -209,10 +241,12 @@ def demo(out: str = 'demo', quick: bool = False, seed: int = 0):
     out, begin = Path(out), time.monotonic()
     train_set, held_out = digits()
     steps = 20 if quick else Autoencoder.presets['plain-digits'].training.steps
-    print(f'{len(train_set):,} handwritten digits to train on, {len(held_out):,} held out. Each method: {steps:,} steps, seed {seed}.')
+    print(f'{len(train_set):,} handwritten digits to train on, {len(held_out):,} held out. Each method: {steps:,} '
+          f'steps, seed {seed}.')
     models, seconds = {}, {}
     for name, kind in {'plain': Autoencoder, 'ACAI': ACAI}.items():
-        trainer = Trainer(kind.preset('digits', seed=seed, steps=steps), train_set, held_out=held_out, out=out/name.lower()).fit()
+        trainer = Trainer(kind.preset('digits', seed=seed, steps=steps), train_set, held_out=held_out,
+                          out=out/name.lower()).fit()
         if trainer.interrupted:
             print('Stopped, everything is saved. The same command goes on from here.')
             return 130
@@ -223,9 +257,11 @@ def demo(out: str = 'demo', quick: bool = False, seed: int = 0):
     judge = Judge(train_set, steps=20 if quick else 500)
     order = np.random.default_rng(0).permutation(len(held_out))
     controls = {'real digits': held_out[:], 'pixel mixtures': lerp(held_out[order[:500]], held_out[order[500:]], .5)}
-    scores = {name: dict(zip(('middle_distance', 'middle_confidence'), judge.realism(images))) for name, images in controls.items()}
+    scores = {name: dict(zip(('middle_distance', 'middle_confidence'), judge.realism(images)))
+              for name, images in controls.items()}
     scores |= {name: evaluate(model, train_set, held_out, judge) for name, model in models.items()}
-    write_json(out/'scores.json', {'seed': seed, 'steps': steps, 'batch_size': trainer.training.batch_size, 'training_seconds': seconds,
+    write_json(out/'scores.json', {'seed': seed, 'steps': steps, 'batch_size': trainer.training.batch_size,
+                                   'training_seconds': seconds,
                                    'judge_accuracy': judge.accuracy(held_out), 'scores': scores})
     print('\n' + score_table(scores) + '\n')
 
@@ -233,8 +269,10 @@ def demo(out: str = 'demo', quick: bool = False, seed: int = 0):
     frames = {name: interpolate(model, a, b) for name, model in models.items()}
     axes = show(strip(*frames.values()), columns=11, row_labels=list(frames) * len(a), zoom=2.2,
                 title='From one held-out digit to another: look at the middle columns')
-    with atomic_write(out/'interpolation.png') as temporary: axes.figure.savefig(temporary, format='png', dpi=150, bbox_inches='tight')
-    save_gif(out/'interpolation.gif', torch.cat([interpolate(model, a, b, 21) for model in models.values()]), seconds=3, columns=len(a), row_labels=list(models))
+    with atomic_write(out/'interpolation.png') as temporary:
+        axes.figure.savefig(temporary, format='png', dpi=150, bbox_inches='tight')
+    save_gif(out/'interpolation.gif', torch.cat([interpolate(model, a, b, 21) for model in models.values()]), seconds=3,
+             columns=len(a), row_labels=list(models))
     what = ('After so few steps all you can see is that everything works: leave out --quick.' if quick else
             'In the middle columns the plain autoencoder shows two digits at once, ACAI one that changes.')
     print(f'Done in {(time.monotonic() - begin) / 60:.1f} minutes. Look at {out}/interpolation.png. {what}\n'
@@ -243,34 +281,41 @@ def demo(out: str = 'demo', quick: bool = False, seed: int = 0):
 
 def score_table(scores):
     "The scores of the demo as text, one row a model."
-    columns = {'reconstruction_error': 'reconstruction error', 'probe_accuracy': 'linear probe', 'clustering_accuracy': 'clustering',
+    columns = {'reconstruction_error': 'reconstruction error', 'probe_accuracy': 'linear probe',
+               'clustering_accuracy': 'clustering',
                'middle_distance': 'middle distance', 'middle_confidence': 'middle confidence'}
     lines = [f'{"":14s}' + ''.join(f'{title:>22s}' for title in columns.values())]
     for name, row in scores.items():
         lines.append(f'{name:14s}' + ''.join(f'{row[key]:22.4f}' if key in row else f'{"":22s}' for key in columns))
-    return '\n'.join(lines + ['(middle: codes halfway between two digits, decoded; distance to real digits in a classifier\'s features, smaller is better;',
-                              ' confidence of that classifier, larger is better; errors are smaller, accuracies larger, when better)'])
+    return '\n'.join(lines + ['(middle: codes halfway between two digits, decoded; distance to real digits in a '
+                              'classifier\'s features, smaller is better;',
+                              ' confidence of that classifier, larger is better; errors are smaller, accuracies '
+                              'larger, when better)'])
 
 # %% ../nbs/30_cli.ipynb #30-cli-014
-def transfer_run(run: str, out: str = 'transfer.png', picture: str = 'matrix', a: str | None = None, b: str | None = None,
-                 count: int = 6, frames: int = 9, seed: int = 0):
+def transfer_run(run: str, out: str = 'transfer.png', picture: str = 'matrix', a: str | None = None,
+                 b: str | None = None, count: int = 6, frames: int = 9, seed: int = 0):
     """Moves what is special about some images (glasses, say) to others, and writes the picture.
 
     Args:
         run: a run folder, a .safetensors file, or transfer-faces, which ships with the package
         out: the picture to write; an interpolation may also be an animation (.gif)
-        picture: matrix (everyone's glasses on everyone), remove (with and without), or interpolate (three ways from image to image)
+        picture: matrix (everyone's glasses on everyone), remove (with and without), or interpolate
+            (three ways from image to image)
         a: a picture, or a folder of pictures, of those who have it; without it held-out images
         b: the same of those who have not
         count: how many images of each kind at most
         frames: frames of an interpolation, both ends included
         seed: which held-out images are drawn"""
-    if picture not in ('matrix', 'remove', 'interpolate'): raise NonvaeError(f"There is no picture called '{picture}': use matrix, remove or interpolate.")
+    if picture not in ('matrix', 'remove', 'interpolate'):
+        raise NonvaeError(f"There is no picture called '{picture}': use matrix, remove or interpolate.")
     if count < 1: raise NonvaeError(f'--count must be at least 1, but it is {count}.')
     if seed < 0: raise NonvaeError(f'--seed must not be negative, but it is {seed}.')
     picture_format(out)
     method = load_run(run)
-    if not isinstance(method, ContentTransfer): raise NonvaeError(f'{run} is a run of {method.name}, which moves nothing: use a run of a transfer preset, or nonvae interpolate.')
+    if not isinstance(method, ContentTransfer):
+        raise NonvaeError(f'{run} is a run of {method.name}, which moves nothing: use a run of a transfer preset, or '
+                          'nonvae interpolate.')
     ends = {'a': a, 'b': b}
     held_out = None if a is not None and b is not None else method.held_out_for(method.config)
     for name, own in ends.items():
@@ -280,7 +325,10 @@ def transfer_run(run: str, out: str = 'transfer.png', picture: str = 'matrix', a
             ends[name] = domain[np.random.default_rng([seed, ord(name)]).permutation(len(domain))[:max(count, 2)]]
     a, b = ends['a'][:max(count, 2)], ends['b'][:max(count, 2)]
     if picture == 'interpolate': save_interpolation(out, transfer_strips(method, a, b, frames))
-    else: save_image(out, *(transfer_matrix(method, a[:count], b[:count]) if picture == 'matrix' else remove_picture(method, a[:count])))
+    else:
+        save_image(out,
+                   *(transfer_matrix(method, a[:count], b[:count]) if picture == 'matrix'
+                     else remove_picture(method, a[:count])))
     print(f'{out} is written.')
 
 # %% ../nbs/30_cli.ipynb #30-cli-016
@@ -289,24 +337,31 @@ def compare_command(arguments):
     matplotlib.use('Agg')
     count = next((i for i, a in enumerate(arguments) if a.startswith('-')), len(arguments))
     runs, arguments = arguments[:count], arguments[count:]
-    parser = jsonargparse.ArgumentParser(prog='nonvae compare [RUN ...]', exit_on_error=False, description=compare.__doc__.split('\n')[0])
+    parser = jsonargparse.ArgumentParser(prog='nonvae compare [RUN ...]', exit_on_error=False,
+                                         description=compare.__doc__.split('\n')[0])
     parser.add_function_arguments(compare, skip={'runs'})
     for action in parser._actions:
-        action.help = {'out': 'the folder to write', 'quick': 'a few steps only, to see that everything works', 'seeds': 'how often each method is trained, when no RUN is named'}.get(action.dest, action.help)
+        action.help = {'out': 'the folder to write', 'quick': 'a few steps only, to see that everything works',
+                       'seeds': 'how often each method is trained, when no RUN is named'}.get(action.dest, action.help)
     options = vars(run_parser(parser, arguments))
-    paths = [path if Path(path).exists() or not (WEIGHTS/f'{path}.safetensors').exists() else WEIGHTS/f'{path}.safetensors' for path in runs]
+    paths = [path if Path(path).exists() or not (WEIGHTS/f'{path}.safetensors').exists()
+             else WEIGHTS/f'{path}.safetensors' for path in runs]
     if compare(paths, **options) is None:
         print('Stopped, everything is saved. The same command goes on from here.')
         return 130
 
-COMMANDS = {'demo': demo, 'train': train, 'evaluate': evaluate_run, 'interpolate': interpolate_run, 'presets': list_presets,
+COMMANDS = {'demo': demo, 'train': train, 'evaluate': evaluate_run, 'interpolate': interpolate_run,
+            'presets': list_presets,
             'compare': compare_command, 'draw-faces': write_celeba, 'preprocess': preprocess, 'transfer': transfer_run}
 
 def run_command(name, arguments):
     "Run one command with its command line arguments."
-    if name not in COMMANDS: raise NonvaeError(f"There is no command '{name}'{nearest_name(name, COMMANDS)} Use one of {', '.join(COMMANDS)}.")
+    if name not in COMMANDS:
+        raise NonvaeError(f"There is no command '{name}'{nearest_name(name, COMMANDS)} Use one of "
+                          f"{', '.join(COMMANDS)}.")
     if name in ('train', 'compare'): return COMMANDS[name](arguments)      # these two have arguments of their own kind
-    parser = jsonargparse.ArgumentParser(prog=f'nonvae {name}', exit_on_error=False, description=COMMANDS[name].__doc__.split('\n')[0])
+    parser = jsonargparse.ArgumentParser(prog=f'nonvae {name}', exit_on_error=False,
+                                         description=COMMANDS[name].__doc__.split('\n')[0])
     parser.add_function_arguments(COMMANDS[name], as_positional=name != 'preprocess')
     return COMMANDS[name](**vars(run_parser(parser, arguments)))
 
@@ -319,13 +374,15 @@ HELP = '''nonvae: autoencoders that are not variational
   nonvae compare [RUN ...]               runs side by side; without RUN all methods on digits (--quick: minutes)
   nonvae interpolate RUN --out x.png     from image to image, as a strip or an animation (.gif)
   nonvae draw-faces DEST --count 2000    drawn faces in a folder laid out like CelebA
-  nonvae preprocess --root IMAGES --attributes FILE --dest LISTS --pack 64     faces with and without glasses, as lists and arrays
+  nonvae preprocess --root IMAGES --attributes FILE --dest LISTS --pack 64
+                                         faces with and without glasses, as lists and arrays
   nonvae transfer RUN --out x.png        one person's glasses on another; --a and --b take your own photographs
 
 Each has --help. Several processes: torchrun --nproc_per_node 2 -m nonvae.cli train ...'''
 
 def main(arguments=None):
-    "The command `nonvae`. Returns the exit code: 0 done, 1 training diverged, 2 something for the user to put right, 130 Ctrl-C."
+    """The command `nonvae`. Returns the exit code: 0 done, 1 training diverged, 2 something for the
+    user to put right, 130 Ctrl-C."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     if arguments == ['--version']: print(__version__); return 0
     if not arguments or arguments[0] in ('-h', '--help'): print(HELP); return 0
@@ -336,15 +393,18 @@ def main(arguments=None):
     except KeyboardInterrupt:
         print('nonvae: stopped.', file=sys.stderr)
         return 130
-    except BrokenPipeError:                                      # whoever read our output has seen enough (nonvae presets | head)
+    # whoever read our output has seen enough (nonvae presets | head)
+    except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
-        print(f'nonvae: {error.filename or "the output"} could not be read or written ({error.strerror}): check its name, and that there is space.', file=sys.stderr)
+        print(f'nonvae: {error.filename or "the output"} could not be read or written ({error.strerror}): check its '
+              'name, and that there is space.', file=sys.stderr)
         return 2
     except (MemoryError, RuntimeError) as error:
         if not isinstance(error, (MemoryError, torch.OutOfMemoryError)) and 'allocate memory' not in str(error): raise
-        print('nonvae: this needs more memory than there is: choose a smaller --training.batch_size, --network.depth or --network.width.', file=sys.stderr)
+        print('nonvae: this needs more memory than there is: choose a smaller --training.batch_size, --network.depth '
+              'or --network.width.', file=sys.stderr)
         return 2
 
 # %% ../nbs/30_cli.ipynb #30-cli-017

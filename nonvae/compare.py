@@ -24,20 +24,27 @@ from .ltae import ConvLTAE
 from .training import Method, Trainer, differences, plain
 
 # %% ../nbs/20_compare.ipynb #20-compare-005
-CONTENDERS = {'plain': (Autoencoder, 'plain-digits'), 'dropout': (Autoencoder, 'dropout-digits'), 'denoising': (Autoencoder, 'denoising-digits'),
-              'acai': (ACAI, 'acai-digits'), 'ltae-s': (ConvLTAE, 'ltae-conv-s-digits'), 'ltae-m': (ConvLTAE, 'ltae-conv-m-digits')}
+CONTENDERS = {'plain': (Autoencoder, 'plain-digits'), 'dropout': (Autoencoder, 'dropout-digits'),
+              'denoising': (Autoencoder, 'denoising-digits'),
+              'acai': (ACAI, 'acai-digits'), 'ltae-s': (ConvLTAE, 'ltae-conv-s-digits'),
+              'ltae-m': (ConvLTAE, 'ltae-conv-m-digits')}
 CROSSED = ('plain', 'acai')             # these also get a cross-changed version, NAME-crossed
 
 def train_contenders(out, seeds=3, quick=False):
-    """Train every contender with seeds 0, 1, ... into the run folders `out`/NAME-SEED, going on where an earlier call stopped.
+    """Train every contender with seeds 0, 1, ... into the run folders `out`/NAME-SEED, going on where
+    an earlier call stopped.
 
-    Returns the run folders as {name: [folder, ...]}, or None when Ctrl-C stopped it (everything is saved). `quick` takes a few steps only."""
+    Returns the run folders as {name: [folder, ...]}, or None when Ctrl-C stopped it (everything is
+    saved). `quick` takes a few steps only."""
     steps, crossed_steps = (60, 14) if quick else (1800, 350)
     training = replace(CrossChange.presets['crosschange'].training, batch_size=16, steps=crossed_steps)
     runs = {}
     for seed in range(seeds):
-        made = {name: lambda kind=kind, preset=preset: kind.preset(preset, seed=seed, steps=steps) for name, (kind, preset) in CONTENDERS.items()}
-        made |= {f'{name}-crossed': lambda name=name: CrossChange(Method.load(runs[name][-1]), training=replace(training, seed=seed)) for name in CROSSED}
+        made = {name: lambda kind=kind, preset=preset: kind.preset(preset, seed=seed, steps=steps)
+                for name, (kind, preset) in CONTENDERS.items()}
+        made |= {f'{name}-crossed': lambda name=name: CrossChange(Method.load(runs[name][-1]),
+                                                                  training=replace(training, seed=seed))
+                 for name in CROSSED}
         for name, make in made.items():
             runs.setdefault(name, []).append(Path(out)/f'{name}-{seed}')
             method = make()
@@ -47,24 +54,33 @@ def train_contenders(out, seeds=3, quick=False):
 
 # %% ../nbs/20_compare.ipynb #20-compare-007
 def group_runs(paths):
-    "Run folders or weights as {name: [path, ...]}: those that differ in nothing but training.seed are one group, named after what their names have in common."
+    """Run folders or weights as {name: [path, ...]}: those that differ in nothing but training.seed are one
+    group, named after what their names have in common."""
     groups = []
     for path in map(Path, paths):
         method = Method.load(path)
-        if isinstance(method.encode(torch.zeros(1, method.config.network.colours, *[method.config.network.width] * 2)), tuple):
-            raise NonvaeError(f'{path} holds two codes for each image: compare it with nonvae evaluate, not with methods whose code is a single one.')
+        if isinstance(method.encode(torch.zeros(1, method.config.network.colours, *[method.config.network.width] * 2)),
+                      tuple):
+            raise NonvaeError(f'{path} holds two codes for each image: compare it with nonvae evaluate, not with '
+                              'methods whose code is a single one.')
         config = plain(method.config)
         config['training'].pop('seed')
         if 'autoencoder' in config: config['autoencoder']['config']['training'].pop('seed', None)
         for group in groups:
-            if group['method'] == method.name and not differences(group['config'], config): group['paths'].append(path); break
+            if group['method'] == method.name and not differences(group['config'], config):
+                group['paths'].append(path); break
         else: groups.append({'method': method.name, 'config': config, 'paths': [path]})
-    names = [os.path.commonprefix([path.stem for path in group['paths']]).rstrip('-_ ') or group['method'] for group in groups]
-    return {name if names.count(name) == 1 else f'{name} ({groups[i]["method"]} {names[:i + 1].count(name)})': groups[i]['paths'] for i, name in enumerate(names)}
+    names = [os.path.commonprefix([path.stem for path in group['paths']]).rstrip('-_ ') or group['method']
+             for group in groups]
+    return {name if names.count(name) == 1
+            else f'{name} ({groups[i]["method"]} {names[:i + 1].count(name)})': groups[i]['paths']
+            for i, name in enumerate(names)}
 
 # %% ../nbs/20_compare.ipynb #20-compare-010
-MEASURES = {'reconstruction_error': ('reconstruction', 'less'), 'middle_distance': ('middle distance', 'less'), 'middle_confidence': ('middle confidence', 'more'),
-            'probe_accuracy': ('linear probe', 'more'), 'knn_accuracy': ('5-NN', 'more'), 'clustering_accuracy': ('clustering', 'more'),
+MEASURES = {'reconstruction_error': ('reconstruction', 'less'), 'middle_distance': ('middle distance', 'less'),
+            'middle_confidence': ('middle confidence', 'more'),
+            'probe_accuracy': ('linear probe', 'more'), 'knn_accuracy': ('5-NN', 'more'),
+            'clustering_accuracy': ('clustering', 'more'),
             'silhouette': ('silhouette', 'more'), 'mutual_information': ('mutual information', 'more'),
             'normalised_mutual_information': ('normalised', 'more'), 'hausdorff': ('Hausdorff', 'less')}
 
@@ -72,7 +88,8 @@ def score_run(path, train, held_out, judge):
     "Every score of a run; read from a file beside its weights if these have not changed since."
     path = Path(path)
     weights = path/'model.safetensors' if path.is_dir() else path
-    key = hashlib.sha256(weights.read_bytes() + f'{train.fingerprint} {held_out.fingerprint} {judge is None or judge.steps}'.encode()).hexdigest()
+    key = hashlib.sha256(weights.read_bytes() + f'{train.fingerprint} {held_out.fingerprint} '
+                                                f'{judge is None or judge.steps}'.encode()).hexdigest()
     kept = weights.with_suffix('.comparison.json')
     try: saved = json.loads(kept.read_text(encoding='utf-8'))
     except (OSError, ValueError): saved = {}
@@ -85,8 +102,10 @@ def controls(train, held_out, judge):
     "Realism of real held-out images and of pixel mixtures of two of them, as rows like those of `compare_runs`."
     order = np.random.default_rng(0).permutation(len(held_out))
     half = len(held_out) // 2
-    images = {'real images': held_out[:], 'pixel mixtures': lerp(held_out[order[:half]], held_out[order[half:2 * half]], .5)}
-    return {name: {key: (value, None) for key, value in zip(('middle_distance', 'middle_confidence'), judge.realism(some))} for name, some in images.items()}
+    images = {'real images': held_out[:],
+              'pixel mixtures': lerp(held_out[order[:half]], held_out[order[half:2 * half]], .5)}
+    return {name: {key: (value, None) for key, value in zip(('middle_distance', 'middle_confidence'),
+                                                            judge.realism(some))} for name, some in images.items()}
 
 def compare_runs(groups, quick=False):
     """Rows of the comparison, {name: {measure: (mean, standard deviation over the runs or None)}}, controls included.
@@ -96,13 +115,17 @@ def compare_runs(groups, quick=False):
     first = next(iter(methods))
     train, held_out = methods[first].data_for(methods[first].config)
     for path, method in methods.items():
-        if (method.config.data, method.config.network.width, method.config.network.colours) != (methods[first].config.data, methods[first].config.network.width, methods[first].config.network.colours):
-            raise NonvaeError(f'{path} was trained on {method.config.data}, but {first} on {methods[first].config.data}, or at another size: compare runs on the same data.')
+        if (method.config.data, method.config.network.width,
+            method.config.network.colours) != (methods[first].config.data, methods[first].config.network.width,
+                                               methods[first].config.network.colours):
+            raise NonvaeError(f'{path} was trained on {method.config.data}, but {first} on '
+                              f'{methods[first].config.data}, or at another size: compare runs on the same data.')
     judge = Judge(train, steps=60 if quick else 500) if len(set(train.labels)) > 1 else None
     rows = controls(train, held_out, judge) if judge else {}
     for name, paths in groups.items():
         scores = [score_run(path, train, held_out, judge) for path in paths]
-        rows[name] = {key: (float(np.mean([one[key] for one in scores])), float(np.std([one[key] for one in scores], ddof=1)) if len(scores) > 1 else None)
+        rows[name] = {key: (float(np.mean([one[key] for one in scores])),
+                            float(np.std([one[key] for one in scores], ddof=1)) if len(scores) > 1 else None)
                       for key in MEASURES if all(key in one for one in scores)}
     return rows
 
@@ -115,16 +138,20 @@ def comparison_table(rows):
         digits = 1 if key == 'hausdorff' else 4 if key in ('reconstruction_error', 'middle_distance') else 3
         return f'{mean:.{digits}f}' + (f' +- {spread:.{digits}f}' if spread is not None else '')
     head = '| ' + ' | '.join(['', *(f'{MEASURES[key][0]} ({MEASURES[key][1]})' for key in used)]) + ' |'
-    return '\n'.join([head, '|---' * (len(used) + 1) + '|', *('| ' + ' | '.join([name, *(cell(row, key) for key in used)]) + ' |' for name, row in rows.items())])
+    return '\n'.join([head, '|---' * (len(used) + 1) + '|',
+                      *('| ' + ' | '.join([name, *(cell(row, key) for key in used)]) + ' |'
+                        for name, row in rows.items())])
 
 # %% ../nbs/20_compare.ipynb #20-compare-012
 def interpolation_picture(models, a, b, frames=11, zoom=1.6):
-    "The same pairs of images a, b (n, C, H, W), interpolated by every model of {name: method}: a figure, for each pair one row a model."
+    """The same pairs of images a, b (n, C, H, W), interpolated by every model of {name: method}: a
+    figure, for each pair one row a model."""
     strips = torch.stack([interpolate(model, a, b, frames) for model in models.values()], 1)
     return show(strips.flatten(0, 2), columns=frames, row_labels=list(models) * len(a), zoom=zoom)
 
 def latent_planes(models, data, count=1000):
-    "The codes of at most `count` images of a labelled ImageSet along their two directions of largest variance, one panel for each of {name: method}."
+    """The codes of at most `count` images of a labelled ImageSet along their two directions of largest
+    variance, one panel for each of {name: method}."""
     from sklearn.decomposition import PCA
     some = data.subset(np.arange(min(count, len(data)))) if count < len(data) else data
     columns = min(4, len(models))
@@ -135,18 +162,21 @@ def latent_planes(models, data, count=1000):
         codes = encode_all(model, some)
         pca = PCA(min(2, codes.shape[1]), random_state=0)
         plane = pca.fit_transform(codes)
-        dots = axis.scatter(plane[:, 0], plane[:, -1], 3, some.labels, cmap='tab10' if len(data.classes) <= 10 else 'viridis', linewidths=0)
+        dots = axis.scatter(plane[:, 0], plane[:, -1], 3, some.labels,
+                            cmap='tab10' if len(data.classes) <= 10 else 'viridis', linewidths=0)
         axis.set_title(f'{name}\n{pca.explained_variance_ratio_.sum():.0%} of the variance', fontsize=8)
-    if 1 < len(data.classes) <= 10: figure.legend(*dots.legend_elements(), loc='center right', fontsize=8, frameon=False)
+    if 1 < len(data.classes) <= 10:
+        figure.legend(*dots.legend_elements(), loc='center right', fontsize=8, frameon=False)
     figure.subplots_adjust(left=.01, right=.93, top=.88, bottom=.01, hspace=.35, wspace=.05)
     return figure
 
 # %% ../nbs/20_compare.ipynb #20-compare-014
 def compare(runs=(), out: str = 'comparison', quick: bool = False, seeds: int = 3):
-    """Compare methods on held-out images; writes table.md, scores.json, interpolation.png and planes.png to `out`. Returns the rows, or None if stopped.
+    """Compare methods on held-out images; writes table.md, scores.json, interpolation.png and planes.png
+    to `out`. Returns the rows, or None if stopped.
 
-    `runs` are run folders or weights, trained on the same data. Without any, all methods of the package are trained first on 4,000 digits, `seeds` times each
-    (`out`/NAME-SEED); the same call goes on where an earlier one stopped."""
+    `runs` are run folders or weights, trained on the same data. Without any, all methods of the package are trained
+    first on 4,000 digits, `seeds` times each (`out`/NAME-SEED); the same call goes on where an earlier one stopped."""
     out, start = Path(out), time.monotonic()
     if seeds < 1: raise NonvaeError(f'seeds must be at least 1, but it is {seeds}.')
     groups = group_runs(runs) if runs else train_contenders(out, seeds, quick)
@@ -155,13 +185,20 @@ def compare(runs=(), out: str = 'comparison', quick: bool = False, seeds: int = 
     models = {name: Method.load(paths[0]) for name, paths in groups.items()}
     first = next(iter(models.values()))
     held_out = first.held_out_for(first.config)
-    write_json(out/'scores.json', {name: {key: {'mean': mean, 'std': spread} for key, (mean, spread) in row.items()} for name, row in rows.items()})
-    with atomic_write(out/'table.md') as temporary: temporary.write_text(comparison_table(rows) + '\n', encoding='utf-8')
+    write_json(out/'scores.json',
+               {name: {key: {'mean': mean, 'std': spread} for key, (mean, spread) in row.items()}
+                for name, row in rows.items()})
+    with atomic_write(out/'table.md') as temporary:
+        temporary.write_text(comparison_table(rows) + '\n', encoding='utf-8')
     classes = [name for name in range(len(held_out.classes)) if (held_out.labels == name).sum() > 9]
-    if len(classes) > 1: ends = pairs_of_classes(held_out, [(classes[i], classes[i - 1]) for i in range(0, len(classes), 4)][:3])
+    if len(classes) > 1:
+        ends = pairs_of_classes(held_out, [(classes[i], classes[i - 1]) for i in range(0, len(classes), 4)][:3])
     else: ends = held_out[:2], held_out[-2:]
-    for name, figure in (('interpolation', interpolation_picture(models, *ends).figure), ('planes', latent_planes(models, held_out))):
-        with atomic_write(out/f'{name}.png') as temporary: figure.savefig(temporary, format='png', dpi=120, bbox_inches='tight')
+    for name, figure in (('interpolation', interpolation_picture(models, *ends).figure),
+                         ('planes', latent_planes(models, held_out))):
+        with atomic_write(out/f'{name}.png') as temporary:
+            figure.savefig(temporary, format='png', dpi=120, bbox_inches='tight')
         plt.close(figure)
-    print(f'{comparison_table(rows)}\n\nDone in {(time.monotonic() - start) / 60:.1f} minutes; {out} holds table.md, scores.json, interpolation.png and planes.png.')
+    print(f'{comparison_table(rows)}\n\nDone in {(time.monotonic() - start) / 60:.1f} minutes; {out} holds table.md, '
+          'scores.json, interpolation.png and planes.png.')
     return rows

@@ -27,7 +27,8 @@ def to_float(images, device=None):
 
     The bytes travel and the floats are made on the device: a quarter of the traffic."""
     images = torch.as_tensor(images)
-    if images.dtype != torch.uint8: raise NonvaeError(f'A data set holds uint8 images, but these are {images.dtype}: convert them with to_uint8.')
+    if images.dtype != torch.uint8:
+        raise NonvaeError(f'A data set holds uint8 images, but these are {images.dtype}: convert them with to_uint8.')
     return images.to(device).float().div_(127.5).sub_(1)
 
 def to_uint8(images):
@@ -38,7 +39,8 @@ def to_uint8(images):
 def tile(images, columns=None, gap=1, fill=255):
     """Float images (N, C, H, W) in [-1, 1], C = 1 or 3, tiled row by row into one uint8 array (H', W', 3).
 
-    `columns` is the number of images in a row (default: about a square); `gap` the pixels between them, of colour `fill`."""
+    `columns` is the number of images in a row (default: about a square); `gap` the pixels between them,
+    of colour `fill`."""
     n, c, h, w = images.shape
     if n == 0: raise NonvaeError('There is no image to show.')
     if c not in (1, 3): raise NonvaeError(f'A picture has 1 or 3 channels, but these images have {c}.')
@@ -68,7 +70,8 @@ def show(images, columns=None, title=None, row_labels=None, zoom=2., gap=1):
     return axes
 
 def save_image(path, images, columns=None, zoom=2, gap=1):
-    "Write float images (N, C, H, W) in [-1, 1] as one tiled picture, each pixel `zoom` pixels wide; the ending names the format."
+    """Write float images (N, C, H, W) in [-1, 1] as one tiled picture, each pixel `zoom` pixels wide;
+    the ending names the format."""
     picture = Image.fromarray(tile(images, columns, gap))
     picture = picture.resize((picture.width * zoom, picture.height * zoom), Image.Resampling.NEAREST)
     with atomic_write(path) as temporary: picture.save(temporary, format=picture_format(path))
@@ -88,12 +91,16 @@ def pick_device(name='auto'):
     if name == 'auto':
         name = 'cuda' if torch.cuda.is_available() else 'mps' if torch.backends.mps.is_available() else 'cpu'
     try: device = torch.device(name)
-    except RuntimeError: raise NonvaeError(f"There is no device called '{name}': use auto, cpu, cuda, cuda:1 or mps.") from None
-    if device.type == 'cuda' and device.index is None and 'LOCAL_RANK' in os.environ: device = torch.device('cuda', int(os.environ['LOCAL_RANK']))
+    except RuntimeError:
+        raise NonvaeError(f"There is no device called '{name}': use auto, cpu, cuda, cuda:1 or mps.") from None
+    if device.type == 'cuda' and device.index is None and 'LOCAL_RANK' in os.environ:
+        device = torch.device('cuda', int(os.environ['LOCAL_RANK']))
     present = {'cpu': True, 'cuda': torch.cuda.is_available(), 'mps': torch.backends.mps.is_available()}
-    if not present.get(device.type, False): raise NonvaeError(f"This machine has no usable '{name}' device: use --training.device auto.")
+    if not present.get(device.type, False):
+        raise NonvaeError(f"This machine has no usable '{name}' device: use --training.device auto.")
     if device.type == 'cuda' and (device.index or 0) >= torch.cuda.device_count():
-        raise NonvaeError(f"There is no '{name}': this machine has {torch.cuda.device_count()} CUDA device(s), counted from 0.")
+        raise NonvaeError(f"There is no '{name}': this machine has {torch.cuda.device_count()} CUDA device(s), counted "
+                          "from 0.")
     return device
 
 def native_bfloat16(device):
@@ -107,12 +114,14 @@ def pick_precision(name, device):
     "The dtype to compute in: `auto` is bfloat16 where `device` computes it natively, else float32."
     precisions = {'float32': torch.float32, 'bfloat16': torch.bfloat16,
                   'auto': torch.bfloat16 if native_bfloat16(device) else torch.float32}
-    if name not in precisions: raise NonvaeError(f"There is no precision called '{name}': use auto, float32 or bfloat16.")
+    if name not in precisions:
+        raise NonvaeError(f"There is no precision called '{name}': use auto, float32 or bfloat16.")
     return precisions[name]
 
 # %% ../nbs/00_core.ipynb #00-core-019
 def keep_freed_memory():
-    "Tell glibc to keep freed memory for the next allocation, which saves a CPU training step its page faults. Elsewhere: nothing."
+    """Tell glibc to keep freed memory for the next allocation, which saves a CPU training step its page
+    faults. Elsewhere: nothing."""
     if not sys.platform.startswith('linux'): return False
     try: mallopt = ctypes.CDLL('libc.so.6').mallopt
     except (OSError, AttributeError): return False            # another C library than glibc, which has no such switch
@@ -121,7 +130,8 @@ def keep_freed_memory():
 
 # %% ../nbs/00_core.ipynb #00-core-022
 def step_seed(seed, step):
-    "One 63-bit number for the pair (seed, step), well mixed, so that neighbouring steps or seeds have nothing in common."
+    """One 63-bit number for the pair (seed, step), well mixed, so that neighbouring steps or seeds have
+    nothing in common."""
     return int(np.random.SeedSequence([seed, step]).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 @contextmanager
@@ -129,7 +139,8 @@ def seeded(seed, step=0, device=torch.device('cpu')):
     "Within the block torch's random numbers are those of (seed, step); afterwards the outer random state is as it was."
     number = step_seed(seed, step)
     with torch.random.fork_rng(devices=[device] if device.type == 'cuda' else []):
-        torch.default_generator.manual_seed(number)            # and not torch.manual_seed, which would reseed every GPU of the machine
+        # and not torch.manual_seed, which would reseed every GPU of the machine
+        torch.default_generator.manual_seed(number)
         if device.type == 'cuda': torch.cuda.manual_seed(number)
         if device.type == 'mps': torch.mps.manual_seed(number)
         yield
@@ -154,7 +165,8 @@ model_lock = threading.RLock()
 
 # %% ../nbs/00_core.ipynb #00-core-033
 def frozen(module):
-    """A function that computes what `module` computes, passes gradients on to its input, and leaves the module as it is.
+    """A function that computes what `module` computes, passes gradients on to its input, and leaves the
+    module as it is.
 
     Neither parameters nor buffers of `module` are touched: no gradient reaches them, no running statistic moves."""
     state = {name: p.detach() for name, p in module.named_parameters()}
@@ -164,7 +176,8 @@ def frozen(module):
 # %% ../nbs/00_core.ipynb #00-core-039
 @contextmanager
 def atomic_write(path):
-    """Yields a temporary path to write to; renamed to `path` only when the block ends well and the bytes are on the disk.
+    """Yields a temporary path to write to; renamed to `path` only when the block ends well and the
+    bytes are on the disk.
 
     An OSError (disk full, folder not writable) becomes a NonvaeError, and whatever stood at `path` stays as it was."""
     path = Path(path)
@@ -176,9 +189,11 @@ def atomic_write(path):
         os.replace(temporary, path)
     except OSError as error:
         reason = error.strerror or str(error)
-        raise NonvaeError(f'{path} could not be written ({reason}): free some space, or choose a folder you may write to.') from error
+        raise NonvaeError(f'{path} could not be written ({reason}): free some space, or choose a folder you may write '
+                          'to.') from error
     finally:
-        with suppress(OSError): temporary.unlink()           # there only if something went wrong; that error is the one to report
+        # there only if something went wrong; that error is the one to report
+        with suppress(OSError): temporary.unlink()
 
 # %% ../nbs/00_core.ipynb #00-core-042
 def write_json(path, content):
@@ -189,7 +204,8 @@ def write_json(path, content):
 def alone_in(folder, refusal):
     """Within the block no other process that asks the same is in `folder`: it gets the NonvaeError `refusal`.
 
-    However a process ends, its lock ends with it. Windows and some network disks have no such locks; there nobody is refused."""
+    However a process ends, its lock ends with it. Windows and some network disks have no such locks;
+    there nobody is refused."""
     if not fcntl: yield; return
     place = os.open(folder, os.O_RDONLY)
     try:

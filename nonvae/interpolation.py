@@ -16,12 +16,14 @@ def weight_like(t, x):
     return t.view(-1, *[1] * (x.ndim - 1)) if t.ndim else t
 
 def lerp(a, b, t):
-    "Linear interpolation from `a` (t = 0) to `b` (t = 1), tensors (n, ...). `t` is a number or one number a sample, (n,)."
+    """Linear interpolation from `a` (t = 0) to `b` (t = 1), tensors (n, ...). `t` is a number or one
+    number a sample, (n,)."""
     return a + weight_like(t, a) * (b - a)
 
 # %% ../nbs/06_interpolation.ipynb #06-interpolation-010
 def slerp(a, b, t):
-    """Spherical interpolation from `a` (t = 0) to `b` (t = 1), tensors (n, ...), each sample as one vector (Shoemake 1985).
+    """Spherical interpolation from `a` (t = 0) to `b` (t = 1), tensors (n, ...), each sample as one
+    vector (Shoemake 1985).
 
     Where the vectors are parallel, opposite, or zero, it is `lerp`."""
     flat_a, flat_b = a.flatten(1).double(), b.flatten(1).double()
@@ -36,7 +38,8 @@ def slerp(a, b, t):
 
 # %% ../nbs/06_interpolation.ipynb #06-interpolation-014
 def bilinear(corners, across, down, mix=lerp):
-    "The code at (`across`, `down`), both in [0, 1], between four `corners` (4, ...): top left, top right, bottom left, bottom right."
+    """The code at (`across`, `down`), both in [0, 1], between four `corners` (4, ...): top left, top
+    right, bottom left, bottom right."""
     if len(corners) != 4: raise NonvaeError(f'A square has four corners, but got {len(corners)} codes.')
     top, bottom = mix(corners[0:1], corners[1:2], across), mix(corners[2:3], corners[3:4], across)
     return mix(top, bottom, down)
@@ -47,9 +50,12 @@ def interpolate(model, a, b, frames=11, mix=lerp):
     """Decoded frames (n, frames, C, H, W) on the way from images `a` to images `b`, both (n, C, H, W) in [-1, 1].
 
     The first and last frame are the reconstructions of a and b. `mix` is lerp or slerp."""
-    if not 2 <= frames <= 1000: raise NonvaeError(f'An interpolation has 2 to 1000 frames, but {frames} were asked for.')
-    if a.shape != b.shape: raise NonvaeError(f'Both ends must have the same shape, but they have {tuple(a.shape)} and {tuple(b.shape)}.')
-    if len(a) == 0: raise NonvaeError('There is no pair of images to interpolate between: at least two images are needed.')
+    if not 2 <= frames <= 1000:
+        raise NonvaeError(f'An interpolation has 2 to 1000 frames, but {frames} were asked for.')
+    if a.shape != b.shape:
+        raise NonvaeError(f'Both ends must have the same shape, but they have {tuple(a.shape)} and {tuple(b.shape)}.')
+    if len(a) == 0:
+        raise NonvaeError('There is no pair of images to interpolate between: at least two images are needed.')
     z_a, z_b = model.encode(a), model.encode(b)
     return torch.stack([model.decode(mix(z_a, z_b, t)) for t in torch.linspace(0, 1, frames).tolist()], 1).to(a.device)
 
@@ -57,7 +63,8 @@ def interpolate(model, a, b, frames=11, mix=lerp):
 def corner_grid(model, corners, size=7, mix=lerp):
     "Decoded images (size * size, C, H, W), row by row, of the square that four images (4, C, H, W) span."
     z, places = model.encode(corners), torch.linspace(0, 1, size).tolist()
-    return model.decode(torch.cat([bilinear(z, across, down, mix) for down in places for across in places])).to(corners.device)
+    return model.decode(torch.cat([bilinear(z, across, down, mix) for down in places
+                                   for across in places])).to(corners.device)
 
 def strip(*models_frames):
     """Interpolations (n, frames, C, H, W), one tensor a model, as one batch for a picture of `frames` columns.
@@ -69,7 +76,8 @@ def strip(*models_frames):
     return torch.stack(models_frames, 1).flatten(0, 2)
 
 def save_gif(path, frames, seconds=2., zoom=3, columns=None, bounce=True, row_labels=None):
-    """Write frames (n, frames, C, H, W) in [-1, 1] as an animated GIF, n images tiled in each, rows named by `row_labels`.
+    """Write frames (n, frames, C, H, W) in [-1, 1] as an animated GIF, n images tiled in each, rows
+    named by `row_labels`.
 
     `bounce` plays it there and back."""
     if picture_format(path) != 'GIF': raise NonvaeError(f'An animation is written as .gif, but got {path}.')
@@ -77,20 +85,24 @@ def save_gif(path, frames, seconds=2., zoom=3, columns=None, bounce=True, row_la
     pictures = [Image.fromarray(tile(frames[:, i], columns)).convert(kind) for i in range(frames.shape[1])]
     pictures = [p.resize((p.width * zoom, p.height * zoom), Image.Resampling.NEAREST) for p in pictures]
     if row_labels: pictures = [_with_labels(p, row_labels, (frames.shape[-2] + 1) * zoom) for p in pictures]
-    if kind == 'L': pictures = [p.point(lambda grey: grey & 0xF8) for p in pictures]     # 32 greys are plenty, and halve the file
+    # 32 greys are plenty, and halve the file
+    if kind == 'L': pictures = [p.point(lambda grey: grey & 0xF8) for p in pictures]
     if bounce: pictures += pictures[-2:0:-1]
     with atomic_write(path) as temporary:
-        pictures[0].save(temporary, format='GIF', save_all=True, append_images=pictures[1:], loop=0, duration=round(1000 * seconds / frames.shape[1]))
+        pictures[0].save(temporary, format='GIF', save_all=True, append_images=pictures[1:], loop=0,
+                         duration=round(1000 * seconds / frames.shape[1]))
 
 def _with_labels(picture, labels, row_height, margin=70):
     "The picture with a white margin on the left that names its rows."
     wide = Image.new(picture.mode, (picture.width + margin, picture.height), 'white')
     wide.paste(picture, (margin, 0))
     for i, label in enumerate(labels):
-        ImageDraw.Draw(wide).text((margin - 8, (i + .5) * row_height), label, 'black', font=ImageFont.load_default(16), anchor='rm')
+        ImageDraw.Draw(wide).text((margin - 8, (i + .5) * row_height), label, 'black', font=ImageFont.load_default(16),
+                                  anchor='rm')
     return wide
 
 def save_interpolation(path, frames, zoom=2):
-    "Write frames (n, frames, C, H, W) in [-1, 1] as a strip, one row a pair, or, if `path` ends in .gif, as an animation."
+    """Write frames (n, frames, C, H, W) in [-1, 1] as a strip, one row a pair, or, if `path` ends in
+    .gif, as an animation."""
     if picture_format(path) == 'GIF': save_gif(path, frames, zoom=zoom)
     else: save_image(path, strip(frames), columns=frames.shape[1], zoom=zoom)

@@ -17,10 +17,12 @@ from .networks import ConvNet, Decoder, Encoder, MLPDecoder, MLPEncoder, MLPNet
 from .training import EXPERIMENTS, Config, Method, Training
 
 # %% ../nbs/13_ltae.ipynb #13-ltae-013
-_SMALLEST = 1e-4        # a number of the code that varies less than this counts as constant, which also bounds the gradients
+# a number of the code that varies less than this counts as constant, which also bounds the gradients
+_SMALLEST = 1e-4
 
 def standardise(z):
-    "Codes (N, ...) to mean 0 and standard deviation 1 of every number over the batch; a number that does not vary becomes 0."
+    """Codes (N, ...) to mean 0 and standard deviation 1 of every number over the batch; a number that
+    does not vary becomes 0."""
     return (z - z.mean(0)) / z.var(0, correction=0).clamp(min=_SMALLEST**2).sqrt()
 
 def min_max(z):
@@ -32,13 +34,15 @@ TRANSFORMS = {'standardise': standardise, 'min-max': min_max}
 
 # %% ../nbs/13_ltae.ipynb #13-ltae-016
 class AffineEncoder(nn.Module):
-    "An encoder E and the learned vectors alpha and beta behind it: images (N, C, H, W) to codes u = alpha (E(x) + beta), each of `shape`."
+    """An encoder E and the learned vectors alpha and beta behind it: images (N, C, H, W) to codes u =
+    alpha (E(x) + beta), each of `shape`."""
     def __init__(self, body, shape):
         super().__init__()
         self.body, self.shape = body, shape
         self.alpha, self.beta = (nn.Parameter(torch.empty(1, torch.Size(shape).numel())) for _ in range(2))
         for vector in (self.alpha, self.beta): nn.init.xavier_normal_(vector)
-        with torch.no_grad(): self.alpha.abs_()                 # T(z) grows with z, so alpha must; one that starts negative gets stuck on its way
+        # T(z) grows with z, so alpha must; one that starts negative gets stuck on its way
+        with torch.no_grad(): self.alpha.abs_()
 
     def rescale(self, z):
         "alpha (z + beta), for codes z (N, *shape)."
@@ -51,13 +55,15 @@ class AffineEncoder(nn.Module):
 class LTAEConfig(Config):
     "LTAE: its network, the transformation that its codes shall look like, and the noise on them."
     network: MLPNet = MLPNet()
-    transform: str = 'standardise'      # standardise (LTAE-S), min-max (LTAE-M), or none (the plain autoencoder of the same shape)
-    sigma: float = 0.05                 # noise on the code in training: its standard deviation (S) or the largest amount (M)
+    transform: str = 'standardise'      # standardise (LTAE-S), min-max (LTAE-M), or none (plain, of the same shape)
+    sigma: float = 0.05                 # noise on the code in training: standard deviation (S) or largest amount (M)
 
     def __post_init__(self):
         super().__post_init__()
-        if self.transform not in ('none', *TRANSFORMS): raise NonvaeError(f"transform must be none, {' or '.join(TRANSFORMS)}, but it is '{self.transform}'.")
-        if not 0 <= self.sigma < float('inf'): raise NonvaeError(f'sigma must be a number, 0 or greater, but it is {self.sigma}.')
+        if self.transform not in ('none', *TRANSFORMS):
+            raise NonvaeError(f"transform must be none, {' or '.join(TRANSFORMS)}, but it is '{self.transform}'.")
+        if not 0 <= self.sigma < float('inf'):
+            raise NonvaeError(f'sigma must be a number, 0 or greater, but it is {self.sigma}.')
         if self.transform != 'none' and self.training.batch_size < 2:
             raise NonvaeError('LTAE compares the codes of a batch: choose a --training.batch_size of at least 2.')
 
@@ -67,25 +73,30 @@ class ConvLTAEConfig(LTAEConfig):
     network: ConvNet = ConvNet()
 
 _DIGITS = Training(steps=6_000, batch_size=100, lr=1e-3, lr_decay_steps=6_000)
-_MNIST = Training(steps=60_000, batch_size=100, lr=1e-3)                         # the paper's: 100 epochs, constant rate
-_SIZES = [(size, ending, data, training) for size in (2, 256) for ending, data, training in (('', 'digits', _DIGITS), ('-mnist', 'mnist', _MNIST))]
+# the paper's: 100 epochs, constant rate
+_MNIST = Training(steps=60_000, batch_size=100, lr=1e-3)
+_SIZES = [(size, ending, data, training) for size in (2, 256)
+          for ending, data, training in (('', 'digits', _DIGITS), ('-mnist', 'mnist', _MNIST))]
 
 def _presets(sigmas=(.01, .03, .05, .07, .09)):
     "Plain, -S and -M with both code sizes on digits and on MNIST, and -S and -M with every sigma of the grid."
     found = {}
     for size, ending, data, training in _SIZES:
         for letter, transform in (('plain', 'none'), ('s', 'standardise'), ('m', 'min-max')):
-            name, common = f'ltae-{letter}-{size}{ending}', dict(data=data, training=training, network=MLPNet(latent_size=size), transform=transform)
+            name, common = f'ltae-{letter}-{size}{ending}', dict(data=data, training=training,
+                                                                 network=MLPNet(latent_size=size), transform=transform)
             found[name] = LTAEConfig(**common)
-            if transform != 'none': found |= {f'{name}-sigma{sigma:g}': LTAEConfig(**common, sigma=sigma) for sigma in sigmas}
+            if transform != 'none':
+                found |= {f'{name}-sigma{sigma:g}': LTAEConfig(**common, sigma=sigma) for sigma in sigmas}
     return found
 
 class LTAE(Method):
-    """An autoencoder whose codes learn to be their own standardised or min-max scaled version (LTAE-S, LTAE-M; arXiv 1901.08479).
+    """An autoencoder whose codes learn to be their own standardised or min-max scaled version (LTAE-S,
+    LTAE-M; arXiv 1901.08479).
 
-    With z = E(x) and u = alpha (z + beta), minimises mean (x - D(u + eps))^2 + mean (T(z) - u)^2, where T takes its statistics for every
-    number of the code over the batch (with several processes: each process over its share), and eps ~ N(0, sigma^2) (S) or
-    U(-sigma, sigma) (M). `encode` gives u. No noise after training."""
+    With z = E(x) and u = alpha (z + beta), minimises mean (x - D(u + eps))^2 + mean (T(z) - u)^2, where T takes its
+    statistics for every number of the code over the batch (with several processes: each process over its share),
+    and eps ~ N(0, sigma^2) (S) or U(-sigma, sigma) (M). `encode` gives u. No noise after training."""
     name, Config = 'ltae', LTAEConfig
     presets = _presets()
 
@@ -98,11 +109,15 @@ class LTAE(Method):
     def code_shape(self, net): return (net.latent_size,)
 
     def forward(self, x):
-        "One training batch (N, C, H, W) in [-1, 1], N at least 2, to the terms 'reconstruction' and 'transformation' (the plain one: only the first)."
+        """One training batch (N, C, H, W) in [-1, 1], N at least 2, to the terms 'reconstruction' and
+        'transformation' (the plain one: only the first)."""
         config = self.config
         if config.transform == 'none': return {'reconstruction': (self.reconstruct(x).float() - x).square().mean()}
-        if len(x) < 2: raise NonvaeError('LTAE compares the codes of a batch, but this one has a single image: choose a larger --training.batch_size.')
-        z = self.encoder.body(x).float()                        # statistics deserve float32, whatever the networks compute in
+        if len(x) < 2:
+            raise NonvaeError('LTAE compares the codes of a batch, but this one has a single image: choose a larger '
+                              '--training.batch_size.')
+        # statistics deserve float32, whatever the networks compute in
+        z = self.encoder.body(x).float()
         u = self.encoder.rescale(z)
         return {'reconstruction': (self.decode(u + self.noise(u)).float() - x).square().mean(),
                 'transformation': (TRANSFORMS[config.transform](z) - u).square().mean()}
@@ -110,14 +125,18 @@ class LTAE(Method):
     def noise(self, u):
         "What is added to the codes u of a training batch: nothing after training."
         if not self.training: return 0.
-        if self.config.transform == 'min-max': return self.config.sigma * (2 * batch_noise(u.shape, u.device, torch.rand) - 1)
+        if self.config.transform == 'min-max':
+            return self.config.sigma * (2 * batch_noise(u.shape, u.device, torch.rand) - 1)
         return self.config.sigma * batch_noise(u.shape, u.device)
 
 class ConvLTAE(LTAE):
-    "LTAE on the convolutional network of ACAI, to compare methods on equal terms: presets ltae-conv-s-..., ltae-conv-m-..."
+    """LTAE on the convolutional network of ACAI, to compare methods on equal terms: presets
+    ltae-conv-s-..., ltae-conv-m-..."""
     name, Config = 'ltae-conv', ConvLTAEConfig
-    presets = {f'ltae-conv-{letter}-{name}': ConvLTAEConfig(data, training=training, network=network, transform=transform)
-               for letter, transform in {'s': 'standardise', 'm': 'min-max'}.items() for name, (data, network, training) in EXPERIMENTS.items()
+    presets = {f'ltae-conv-{letter}-{name}': ConvLTAEConfig(data, training=training, network=network,
+                                                            transform=transform)
+               for letter, transform in {'s': 'standardise', 'm': 'min-max'}.items()
+               for name, (data, network, training) in EXPERIMENTS.items()
                if name in ('digits', 'mnist-z16', 'cifar10-z16')}
 
     def networks(self, net): return Encoder(net), Decoder(net)
@@ -131,14 +150,18 @@ class VAEConfig(Config):
     network: MLPNet = MLPNet(layers=1)
 
 class VAE(Method):
-    """A small variational autoencoder, as a yardstick (Kingma and Welling 2014, arXiv 1312.6114): the code of an image is a normal distribution.
+    """A small variational autoencoder, as a yardstick (Kingma and Welling 2014, arXiv 1312.6114): the
+    code of an image is a normal distribution.
 
-    Minimises the cross-entropy of the pixels (as probabilities of white) plus the KL divergence from N(0, 1), both in nats per pixel. `encode` gives the mean."""
+    Minimises the cross-entropy of the pixels (as probabilities of white) plus the KL divergence from N(0, 1),
+    both in nats per pixel. `encode` gives the mean."""
     name, Config = 'vae', VAEConfig
     presets = {f'vae-{size}{ending}': VAEConfig(data, training=training, network=MLPNet(layers=1, latent_size=size))
                for size, ending, data, training in _SIZES}
 
-    def build(self, config): self.encoder, self.decoder = MLPEncoder(config.network, 2 * config.network.latent_size), MLPDecoder(config.network)
+    def build(self, config):
+        self.encoder, self.decoder = MLPEncoder(config.network,
+                                                2 * config.network.latent_size), MLPDecoder(config.network)
 
     def encode(self, x):
         "Images (N, C, H, W) in [-1, 1] to the means of their codes (N, latent_size), on the method's device."
@@ -149,5 +172,6 @@ class VAE(Method):
         mean, log_variance = self.encoder(x).float().chunk(2, 1)
         z = mean + (log_variance / 2).exp() * batch_noise(mean.shape, mean.device)
         divergence = (mean.square() + log_variance.exp() - 1 - log_variance).sum(1).mean() / 2
-        return {'cross_entropy': F.binary_cross_entropy_with_logits(self.decoder.layers(z).float(), (x.flatten(1) + 1) / 2),
+        return {'cross_entropy': F.binary_cross_entropy_with_logits(self.decoder.layers(z).float(),
+                                                                    (x.flatten(1) + 1) / 2),
                 'divergence': divergence / x[0].numel()}

@@ -28,11 +28,13 @@ class ConvNet:
 
     def __post_init__(self):
         for name in ('colours', 'width', 'depth', 'latent_width', 'latent_channels'):
-            if not 1 <= getattr(self, name) <= 65536: raise NonvaeError(f'network.{name} must be from 1 to 65536, but it is {getattr(self, name)}.')
-        if self.colours not in (1, 3): raise NonvaeError(f'network.colours must be 1 (grey) or 3 (colour), but it is {self.colours}.')
+            if not 1 <= getattr(self, name) <= 65536:
+                raise NonvaeError(f'network.{name} must be from 1 to 65536, but it is {getattr(self, name)}.')
+        if self.colours not in (1, 3):
+            raise NonvaeError(f'network.colours must be 1 (grey) or 3 (colour), but it is {self.colours}.')
         if self.scales < 1 or self.latent_width * 2**self.scales != self.width:
-            raise NonvaeError(f'An image of width {self.width} cannot be halved down to a code of width {self.latent_width}: '
-                              f'choose network.width as {self.latent_width} times 2, 4, 8, 16 ...')
+            raise NonvaeError(f'An image of width {self.width} cannot be halved down to a code of width '
+                              f'{self.latent_width}: choose network.width as {self.latent_width} times 2, 4, 8, 16 ...')
 
     @property
     def scales(self):
@@ -46,7 +48,8 @@ class ConvNet:
 
 # %% ../nbs/04_networks.ipynb #04-networks-011
 def init_acai(module):
-    "Every convolution's weights ~ N(0, 1 / ((1 + 0.2^2) k^2 c)) and biases 0, as in the authors' code of Berthelot et al. 2018."
+    """Every convolution's weights ~ N(0, 1 / ((1 + 0.2^2) k^2 c)) and biases 0, as in the authors' code
+    of Berthelot et al. 2018."""
     for layer in module.modules():
         if isinstance(layer, nn.Conv2d):
             nn.init.normal_(layer.weight, std=1 / math.sqrt((1 + .2**2) * layer.weight[0].numel()))
@@ -54,9 +57,11 @@ def init_acai(module):
 
 # %% ../nbs/04_networks.ipynb #04-networks-013
 class UpsampleConv2d(nn.Conv2d):
-    """Nearest upsampling x2 and the 3x3 convolution after it, (N, C, H, W) to (N, C', 2H, 2W), with the parameters of that convolution.
+    """Nearest upsampling x2 and the 3x3 convolution after it, (N, C, H, W) to (N, C', 2H, 2W), with the
+    parameters of that convolution.
 
-    `fast` computes both at once, as a transposed convolution of a folded 4x4 kernel: 4 products an output pixel instead of 9."""
+    `fast` computes both at once, as a transposed convolution of a folded 4x4 kernel: 4 products an
+    output pixel instead of 9."""
     def __init__(self, inputs, outputs, fast=True):
         super().__init__(inputs, outputs, 3, padding=1)
         self.fast = fast
@@ -78,12 +83,14 @@ def stem_conv(x, first, second):
 # %% ../nbs/04_networks.ipynb #04-networks-021
 def _block(convolution, batch_norm):
     "A convolution (with its batch norm, if wanted) and its LeakyReLU."
-    return [convolution, *([nn.BatchNorm2d(convolution.out_channels)] if batch_norm else []), nn.LeakyReLU(.2, inplace=True)]
+    return [convolution, *([nn.BatchNorm2d(convolution.out_channels)] if batch_norm else []),
+            nn.LeakyReLU(.2, inplace=True)]
 
 def _conv(inputs, outputs): return nn.Conv2d(inputs, outputs, 3, padding=1)
 
 class Encoder(nn.Module):
-    """Images (N, colours, width, width) in [-1, 1] to codes (N, latent_channels, latent_width, latent_width), unbounded.
+    """Images (N, colours, width, width) in [-1, 1] to codes (N, latent_channels, latent_width,
+    latent_width), unbounded.
 
     The official ACAI encoder (Berthelot et al. 2018, appendix B). `fast=False` computes the same plainly."""
     def __init__(self, net, fast=True):
@@ -93,9 +100,11 @@ class Encoder(nn.Module):
         layers, channels = [], net.depth
         for scale in range(net.scales):
             k = net.depth * 2**scale
-            layers += [*_block(_conv(channels, k), net.batch_norm), *_block(_conv(k, k), net.batch_norm), nn.AvgPool2d(2)]
+            layers += [*_block(_conv(channels, k), net.batch_norm), *_block(_conv(k, k), net.batch_norm),
+                       nn.AvgPool2d(2)]
             channels = k
-        layers += [*_block(_conv(channels, net.depth * 2**net.scales), net.batch_norm), _conv(net.depth * 2**net.scales, net.latent_channels)]
+        layers += [*_block(_conv(channels, net.depth * 2**net.scales), net.batch_norm),
+                   _conv(net.depth * 2**net.scales, net.latent_channels)]
         self.layers = nn.Sequential(*layers)
         init_acai(self)
 
@@ -104,9 +113,11 @@ class Encoder(nn.Module):
         return self.layers[1:](stem_conv(x, self.stem, self.layers[0]))
 
 class Decoder(nn.Module):
-    """Codes (N, latent_channels, latent_width, latent_width) to images (N, colours, width, width), about [-1, 1] once trained.
+    """Codes (N, latent_channels, latent_width, latent_width) to images (N, colours, width, width),
+    about [-1, 1] once trained.
 
-    The official ACAI decoder (Berthelot et al. 2018, appendix B); its last layer is linear. `fast=False` computes the same plainly."""
+    The official ACAI decoder (Berthelot et al. 2018, appendix B); its last layer is linear.
+    `fast=False` computes the same plainly."""
     def __init__(self, net, fast=True):
         super().__init__()
         layers, channels, conv = [], net.latent_channels, _conv
@@ -114,22 +125,26 @@ class Decoder(nn.Module):
             k = net.depth * 2**scale
             layers += [*_block(conv(channels, k), net.batch_norm), *_block(_conv(k, k), net.batch_norm)]
             channels, conv = k, lambda inputs, outputs: UpsampleConv2d(inputs, outputs, fast)
-        self.layers = nn.Sequential(*layers, *_block(conv(channels, net.depth), net.batch_norm), _conv(net.depth, net.colours))
+        self.layers = nn.Sequential(*layers, *_block(conv(channels, net.depth), net.batch_norm),
+                                    _conv(net.depth, net.colours))
         init_acai(self)
 
     def forward(self, z): return self.layers(z)
 
 class Critic(nn.Module):
-    """Images (N, colours, width, width) to one unbounded number each, (N,) float32: the mean of an encoder's output, without batch norm.
+    """Images (N, colours, width, width) to one unbounded number each, (N,) float32: the mean of an
+    encoder's output, without batch norm.
 
-    The critic of Berthelot et al. 2018. No batch norm, so that the verdict on one image does not depend on its neighbours."""
+    The critic of Berthelot et al. 2018. No batch norm, so that the verdict on one image does not depend
+    on its neighbours."""
     def __init__(self, net, fast=True):
         super().__init__()
         self.encoder = Encoder(ConvNet(net.colours, net.width, net.depth, net.latent_width, net.latent_channels), fast)
 
     def forward(self, x):
         verdicts = self.encoder(x)
-        return verdicts.to(torch.promote_types(verdicts.dtype, torch.float32)).mean((1, 2, 3))      # an average deserves all its digits
+        # an average deserves all its digits
+        return verdicts.to(torch.promote_types(verdicts.dtype, torch.float32)).mean((1, 2, 3))
 
 # %% ../nbs/04_networks.ipynb #04-networks-031
 @dataclass(frozen=True)
@@ -139,20 +154,25 @@ class TransferNet:
     depth: int = 32             # channels of the first convolution; doubled at every halving up to 16 times as many
     sep: int = 25               # channels of the specific code; the shared code has the rest of the decoder's input
     scales: int = 6             # how often the image is halved
-    norm: str = 'none'          # instance normalisation (without weights): none, decoder (after its hidden convolutions), or all
+    norm: str = 'none'          # instance normalisation without weights: none, decoder (its hidden layers), or all
 
     colours, batch_norm = 3, False      # no fields: photographs are in colour, and batch norm has no place here
 
     def __post_init__(self):
         for name in ('width', 'depth', 'sep', 'scales'):
-            if not 1 <= getattr(self, name) <= 65536: raise NonvaeError(f'network.{name} must be from 1 to 65536, but it is {getattr(self, name)}.')
+            if not 1 <= getattr(self, name) <= 65536:
+                raise NonvaeError(f'network.{name} must be from 1 to 65536, but it is {getattr(self, name)}.')
         if self.latent_width * 2**self.scales != self.width or self.latent_width < 1:
-            raise NonvaeError(f'An image of width {self.width} cannot be halved {self.scales} times: choose network.width as a multiple of {2**self.scales}, or fewer network.scales.')
-        if self.norm not in ('none', 'decoder', 'all'): raise NonvaeError(f"network.norm must be none, decoder or all, but it is '{self.norm}'.")
+            raise NonvaeError(f'An image of width {self.width} cannot be halved {self.scales} times: choose '
+                              f'network.width as a multiple of {2**self.scales}, or fewer network.scales.')
+        if self.norm not in ('none', 'decoder', 'all'):
+            raise NonvaeError(f"network.norm must be none, decoder or all, but it is '{self.norm}'.")
         if self.norm == 'all' and self.latent_width == 1:
-            raise NonvaeError('Instance normalisation of a code of 1x1 pixels leaves nothing of it: choose a larger network.width, fewer network.scales, or network.norm decoder.')
+            raise NonvaeError('Instance normalisation of a code of 1x1 pixels leaves nothing of it: choose a larger '
+                              'network.width, fewer network.scales, or network.norm decoder.')
         if self.sep >= self.channels[-1]:
-            raise NonvaeError(f'network.sep is {self.sep}, but both codes together have {self.channels[-1]} channels: choose a smaller one.')
+            raise NonvaeError(f'network.sep is {self.sep}, but both codes together have {self.channels[-1]} channels: '
+                              'choose a smaller one.')
 
     @property
     def latent_width(self):
@@ -170,7 +190,8 @@ class TransferNet:
         return self.channels[-1] * self.latent_width**2
 
 def _strided(layer, channels, norm, activation):
-    "4x4 convolutions of stride 2 (`layer` is nn.Conv2d or nn.ConvTranspose2d), each with its normalisation, if wanted, and activation."
+    """4x4 convolutions of stride 2 (`layer` is nn.Conv2d or nn.ConvTranspose2d), each with its
+    normalisation, if wanted, and activation."""
     layers = []
     for inputs, outputs in zip(channels, channels[1:]):
         layers += [layer(inputs, outputs, 4, 2, 1), *([nn.InstanceNorm2d(outputs)] if norm else []), activation()]
@@ -179,44 +200,54 @@ def _strided(layer, channels, norm, activation):
 def _leaky(): return nn.LeakyReLU(.2, inplace=True)
 
 def init_he(module):
-    "Every convolution's weights ~ N(0, 2 / ((1 + 0.2^2) n)) and biases 0, n the numbers that an output sums up (He et al. 2015, eq. 14)."
+    """Every convolution's weights ~ N(0, 2 / ((1 + 0.2^2) n)) and biases 0, n the numbers that an
+    output sums up (He et al. 2015, eq. 14)."""
     for layer in module.modules():
         if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
-            n = layer.in_channels * (16 if isinstance(layer, nn.Conv2d) else 4)          # of a transposed kernel's 4x4 weights an output sees 2x2
+            # of a transposed kernel's 4x4 weights an output sees 2x2
+            n = layer.in_channels * (16 if isinstance(layer, nn.Conv2d) else 4)
             nn.init.normal_(layer.weight, std=math.sqrt(2 / ((1 + .2**2) * n)))
             nn.init.zeros_(layer.bias)
 
 class SharedEncoder(nn.Module):
-    "Images (N, 3, width, width) in [-1, 1] to shared codes (N, channels - sep, latent_width, latent_width). Press et al. 2019, `E_c`."
+    """Images (N, 3, width, width) in [-1, 1] to shared codes (N, channels - sep, latent_width,
+    latent_width). Press et al. 2019, `E_c`."""
     def __init__(self, net):
         super().__init__()
         widest = net.channels[-1]
-        self.layers = nn.Sequential(*_strided(nn.Conv2d, [3, *(c - net.sep if c == widest else c for c in net.channels)], net.norm == 'all', _leaky))
+        self.layers = nn.Sequential(*_strided(nn.Conv2d,
+                                              [3, *(c - net.sep if c == widest else c for c in net.channels)],
+                                              net.norm == 'all', _leaky))
         init_he(self)
 
     def forward(self, x): return self.layers(x)
 
 class SpecificEncoder(nn.Module):
-    "Images (N, 3, width, width) in [-1, 1] to specific codes (N, sep, latent_width, latent_width). Press et al. 2019, `E_s`."
+    """Images (N, 3, width, width) in [-1, 1] to specific codes (N, sep, latent_width, latent_width).
+    Press et al. 2019, `E_s`."""
     def __init__(self, net):
         super().__init__()
-        self.layers = nn.Sequential(*_strided(nn.Conv2d, [3, *(min(c, 4 * net.depth) for c in net.channels[:-1]), net.sep], net.norm == 'all', _leaky))
+        self.layers = nn.Sequential(*_strided(nn.Conv2d, [3, *(min(c, 4 * net.depth) for c in net.channels[:-1]),
+                                                          net.sep], net.norm == 'all', _leaky))
         init_he(self)
 
     def forward(self, x): return self.layers(x)
 
 class TransferDecoder(nn.Module):
-    "Shared (N, channels - sep, w, w) and specific codes (N, sep, w, w) to images (N, 3, width, width) in (-1, 1). Press et al. 2019, `D`."
+    """Shared (N, channels - sep, w, w) and specific codes (N, sep, w, w) to images (N, 3, width, width)
+    in (-1, 1). Press et al. 2019, `D`."""
     def __init__(self, net):
         super().__init__()
-        hidden = _strided(nn.ConvTranspose2d, [net.channels[-1], *net.channels[-2::-1]], net.norm != 'none', lambda: nn.ReLU(inplace=True))
+        hidden = _strided(nn.ConvTranspose2d, [net.channels[-1], *net.channels[-2::-1]], net.norm != 'none',
+                          lambda: nn.ReLU(inplace=True))
         self.layers = nn.Sequential(*hidden, nn.ConvTranspose2d(net.depth, 3, 4, 2, 1), nn.Tanh())
         init_he(self)
 
     def forward(self, shared, specific): return self.layers(torch.cat([shared, specific], 1))
 
 class Discriminator(nn.Module):
-    "Shared codes (N, channels - sep, w, w) to logits (N,): above 0 it believes that the image is of domain A. Press et al. 2019, `F`."
+    """Shared codes (N, channels - sep, w, w) to logits (N,): above 0 it believes that the image is of
+    domain A. Press et al. 2019, `F`."""
     def __init__(self, net):
         super().__init__()
         size = (net.channels[-1] - net.sep) * net.latent_width**2
@@ -232,7 +263,8 @@ def softplus(x):
 # %% ../nbs/04_networks.ipynb #04-networks-040
 @dataclass(frozen=True)
 class MLPNet:
-    "The numbers that fix a fully connected autoencoder (LTAE, arXiv 1901.08479: two hidden layers of 500 on each side)."
+    """The numbers that fix a fully connected autoencoder (LTAE, arXiv 1901.08479: two hidden layers of
+    500 on each side)."""
     colours: int = 1            # channels of the image: 1 grey, 3 colour
     width: int = 32             # image height and width in pixels
     hidden: int = 500           # numbers in a hidden layer
@@ -243,8 +275,10 @@ class MLPNet:
 
     def __post_init__(self):
         for name in ('colours', 'width', 'hidden', 'layers', 'latent_size'):
-            if not 1 <= getattr(self, name) <= 65536: raise NonvaeError(f'network.{name} must be from 1 to 65536, but it is {getattr(self, name)}.')
-        if self.colours not in (1, 3): raise NonvaeError(f'network.colours must be 1 (grey) or 3 (colour), but it is {self.colours}.')
+            if not 1 <= getattr(self, name) <= 65536:
+                raise NonvaeError(f'network.{name} must be from 1 to 65536, but it is {getattr(self, name)}.')
+        if self.colours not in (1, 3):
+            raise NonvaeError(f'network.colours must be 1 (grey) or 3 (colour), but it is {self.colours}.')
 
 class _Softplus(nn.Module):
     def forward(self, x): return softplus(x)
@@ -255,7 +289,8 @@ def _dense(sizes):
     return nn.Sequential(*layers[:-1])
 
 class MLPEncoder(nn.Module):
-    "Images (N, colours, width, width) in [-1, 1] to codes (N, outputs), unbounded; `outputs` is the net's latent_size unless given."
+    """Images (N, colours, width, width) in [-1, 1] to codes (N, outputs), unbounded; `outputs` is the
+    net's latent_size unless given."""
     def __init__(self, net, outputs=None):
         super().__init__()
         self.layers = _dense([net.colours * net.width**2, *[net.hidden] * net.layers, outputs or net.latent_size])

@@ -18,7 +18,8 @@ import yaml
 from torch import nn
 from tqdm import tqdm
 
-from .core import (NonvaeError, alone_in, atomic_write, keep_freed_memory, model_lock, pick_device, pick_precision, rank_and_world, save_image,
+from .core import (NonvaeError, alone_in, atomic_write, keep_freed_memory, model_lock, pick_device,
+                         pick_precision, rank_and_world, save_image,
                          seeded)
 from .datasets import ImageSet, load_data
 from .networks import ConvNet
@@ -29,7 +30,9 @@ def check_types(config):
     names = {int: 'a whole number', float: 'a number', bool: 'true or false', str: 'text'}
     for one in fields(config):
         value = getattr(config, one.name)
-        if not isinstance(one.type, type) or isinstance(value, one.type) or (one.type is float and isinstance(value, int)): continue
+        if not isinstance(one.type, type) or isinstance(value, one.type) or (one.type is float
+                                                                             and isinstance(value, int)):
+            continue
         raise NonvaeError(f'{one.name} must be {names.get(one.type, "a group of fields")}, but it is {value!r}.')
 
 @dataclass(frozen=True)
@@ -55,11 +58,14 @@ class Training:
     def __post_init__(self):
         check_types(self)
         for name in ('steps', 'batch_size', 'lr', 'log_every', 'picture_every'):
-            if not 0 < getattr(self, name) < float('inf'): raise NonvaeError(f'training.{name} must be a number greater than 0, but it is {getattr(self, name)}.')
+            if not 0 < getattr(self, name) < float('inf'):
+                raise NonvaeError(f'training.{name} must be a number greater than 0, but it is {getattr(self, name)}.')
         for name in ('lr_warmup_steps', 'lr_decay_steps', 'weight_decay', 'clip_norm', 'seed', 'save_seconds'):
-            if not 0 <= getattr(self, name) < float('inf'): raise NonvaeError(f'training.{name} must be a number, 0 or greater, but it is {getattr(self, name)}.')
+            if not 0 <= getattr(self, name) < float('inf'):
+                raise NonvaeError(f'training.{name} must be a number, 0 or greater, but it is {getattr(self, name)}.')
         if not all(0 <= beta < 1 for beta in self.betas):
-            raise NonvaeError(f'training.betas must be two numbers from 0 up to, not including, 1, but they are {self.betas}.')
+            raise NonvaeError('training.betas must be two numbers from 0 up to, not including, 1, but they are '
+                              f'{self.betas}.')
 
     def rate(self, step):
         "The learning rate of step `step`, a function of the step alone."
@@ -86,45 +92,57 @@ def config_from(kind, values):
         raise NonvaeError(f'This is no valid configuration: {" ".join(str(error).split())}') from error
 
 # %% ../nbs/05_training.ipynb #05-training-010
-WEIGHTS = Path(__file__).parent/'weights' if '__file__' in globals() else Path('../nonvae/weights')     # what ships in the package
+# what ships in the package
+WEIGHTS = Path(__file__).parent/'weights' if '__file__' in globals() else Path('../nonvae/weights')
 
 class Method(nn.Module):
-    """The base of all methods. A subclass gives `name`, `Config`, `presets`, and defines `build(config)` and `forward(batch)`.
+    """The base of all methods. A subclass gives `name`, `Config`, `presets`, and defines
+    `build(config)` and `forward(batch)`.
 
     `build` makes `self.encoder` and `self.decoder`; `forward` returns a dict of named scalar loss terms.
     The first weights are a function of `config.training.seed`."""
     name, Config, presets = None, Config, {}
     data_type = ImageSet                                        # what it trains on: one set of images, or Domains
     snapshot_rows = "held-out images; their reconstructions; what lies halfway to the next one's code"
-    steps_per_batch = 1                                         # optimiser steps in a row that see the same batch and the same noise
+    # optimiser steps in a row that see the same batch and the same noise
+    steps_per_batch = 1
     kinds = {}                                                  # every method by its name
 
     def __init_subclass__(cls):
         super().__init_subclass__()
-        known = Method.kinds.get(cls.name)                       # a lesson that defines a method once more does not replace the package's
+        # a lesson that defines a method once more does not replace the package's
+        known = Method.kinds.get(cls.name)
         if cls.__module__ != '__main__' or known is None or known.__module__ == '__main__': Method.kinds[cls.name] = cls
 
     def __init__(self, config):
         super().__init__()
-        self.config, self.term_weights = config, {}               # a term's weight in the loss is 1 unless it stands here
+        # a term's weight in the loss is 1 unless it stands here
+        self.config, self.term_weights = config, {}
         with seeded(config.training.seed): self.build(config)
 
     @classmethod
     def preset(cls, name, **changes):
-        "The method with the configuration called `name`: 'acai-digits', or 'digits' for short. `changes` replace its fields or those of its training."
+        """The method with the configuration called `name`: 'acai-digits', or 'digits' for short.
+        `changes` replace its fields or those of its training."""
         full = name if name in cls.presets else f'{cls.name}-{name}'
-        if full not in cls.presets: raise NonvaeError(f"{cls.__name__} has no preset '{name}': use one of {', '.join(cls.presets)}.")
+        if full not in cls.presets:
+            raise NonvaeError(f"{cls.__name__} has no preset '{name}': use one of {', '.join(cls.presets)}.")
         config = cls.presets[full]
         own = {field.name for field in fields(config)}
         unknown = set(changes) - own - {field.name for field in fields(Training)}
-        if unknown: raise NonvaeError(f"A preset has no field '{unknown.pop()}': use a field of {cls.Config.__name__} or of Training.")
-        training = replace(changes.get('training', config.training), **{name: value for name, value in changes.items() if name not in own})
-        return cls(replace(config, **{name: value for name, value in changes.items() if name in own} | {'training': training}))
+        if unknown:
+            raise NonvaeError(f"A preset has no field '{unknown.pop()}': use a field of {cls.Config.__name__} or of "
+                              "Training.")
+        training = replace(changes.get('training', config.training),
+                           **{name: value for name, value in changes.items() if name not in own})
+        return cls(replace(config,
+                           **{name: value for name, value in changes.items() if name in own} | {'training': training}))
 
     @staticmethod
     def named(name, config):
         "The method called `name` with a configuration given as nested dicts of plain values."
-        if name not in Method.kinds: raise NonvaeError(f"Nobody has imported the method '{name}' yet: import its module of nonvae first.")
+        if name not in Method.kinds:
+            raise NonvaeError(f"Nobody has imported the method '{name}' yet: import its module of nonvae first.")
         return Method.kinds[name](config_from(Method.kinds[name].Config, config))
 
     @classmethod
@@ -132,12 +150,13 @@ class Method(nn.Module):
         "Training and held-out images of a configuration of this method, checked to fit its network."
         network = config.network
         if network.batch_norm and config.training.batch_size * network.latent_width**2 < 2:
-            raise NonvaeError('Batch norm needs more than one number to average: choose a larger --training.batch_size.')
+            raise NonvaeError('Batch norm needs more than one number to average: use a larger --training.batch_size.')
         train, held_out = load_data(config.data, config.root, config.download, network.width, network.colours)
         wanted = (network.colours, network.width, network.width)
         if train.shape != wanted:
-            raise NonvaeError(f'The images of {config.data} are {"x".join(map(str, train.shape))}, but the network wants {"x".join(map(str, wanted))}: '
-                              f'set --network.colours {train.shape[0]} --network.width {train.shape[1]}.')
+            raise NonvaeError(f'The images of {config.data} are {"x".join(map(str, train.shape))}, but the network '
+                              f'wants {"x".join(map(str, wanted))}: set --network.colours {train.shape[0]} '
+                              f'--network.width {train.shape[1]}.')
         return train, held_out
 
     @classmethod
@@ -172,16 +191,20 @@ class Method(nn.Module):
 
     @torch.no_grad()
     def snapshot(self, held_out, count=12):
-        "How far training is, as (images, columns): some held-out images, their reconstructions, what lies halfway to the next one's code."
+        """How far training is, as (images, columns): some held-out images, their reconstructions, what
+        lies halfway to the next one's code."""
         count = min(count, len(held_out))
         images = held_out[np.linspace(0, len(held_out) - 1, count).astype(int)]
         z = self.encode(images)
-        return torch.cat([images, *(self.decode(codes).to(images.device) for codes in (z, (z + z.roll(-1, 0)) / 2))]), count
+        return torch.cat([images,
+                          *(self.decode(codes).to(images.device) for codes in (z, (z + z.roll(-1, 0)) / 2))]), count
 
     def save(self, path, half=False):
-        "Weights and configuration in one safetensors file; `half`: float16, which is half as large and precise to about three digits."
+        """Weights and configuration in one safetensors file; `half`: float16, which is half as large
+        and precise to about three digits."""
         header = json.dumps({'method': self.name, 'config': asdict(self.config)})
-        tensors = {name: t.detach().cpu().to(torch.float16 if half and t.is_floating_point() else t.dtype).contiguous() for name, t in self.state_dict().items()}
+        tensors = {name: t.detach().cpu().to(torch.float16 if half and t.is_floating_point() else t.dtype).contiguous()
+                   for name, t in self.state_dict().items()}
         with atomic_write(path) as temporary: temporary.write_bytes(safetensors.torch.save(tensors, {'nonvae': header}))
 
     @classmethod
@@ -189,7 +212,8 @@ class Method(nn.Module):
         "The method with the weights that ship in the package, such as 'acai-digits', or 'digits' for short."
         names = sorted(path.stem for path in WEIGHTS.glob('*.safetensors'))
         full = name if name in names else f'{cls.name}-{name}'
-        if full not in names: raise NonvaeError(f"No weights called '{name}' ship with nonvae: there are {', '.join(names)}.")
+        if full not in names:
+            raise NonvaeError(f"No weights called '{name}' ship with nonvae: there are {', '.join(names)}.")
         return cls.load(WEIGHTS/f'{full}.safetensors')
 
     @classmethod
@@ -197,7 +221,8 @@ class Method(nn.Module):
         "The method that `save` wrote to a file, or that training left in a run folder, ready to evaluate on the CPU."
         path = Path(path)
         if path.is_dir(): path = path/'model.safetensors'
-        if not path.exists(): raise NonvaeError(f'There is no {path}: name a run folder or a .safetensors file of nonvae.')
+        if not path.exists():
+            raise NonvaeError(f'There is no {path}: name a run folder or a .safetensors file of nonvae.')
         try:
             with safetensors.safe_open(path, 'pt') as file:
                 header = json.loads((file.metadata() or {})['nonvae'])
@@ -206,20 +231,26 @@ class Method(nn.Module):
             if not all(t.isfinite().all() for t in tensors.values()): raise KeyError('weights that are not finite')
         except (safetensors.SafetensorError, OSError, KeyError, TypeError, json.JSONDecodeError) as error:
             raise NonvaeError(f'{path} is damaged, or no file of nonvae: name another, or train again.') from error
-        if cls.name not in (None, name): raise NonvaeError(f'{path} holds a model of {name}, not of {cls.name}: load it with Method.load, or the class of {name}.')
+        if cls.name not in (None, name):
+            raise NonvaeError(f'{path} holds a model of {name}, not of {cls.name}: load it with Method.load, or the '
+                              f'class of {name}.')
         method = cls(config_from(cls.Config, config)) if cls.name else Method.named(name, config)
         try: method.load_state_dict(tensors)
-        except RuntimeError as error: raise NonvaeError(f'The weights in {path} do not fit its own configuration: it is damaged.') from error
+        except RuntimeError as error:
+            raise NonvaeError(f'The weights in {path} do not fit its own configuration: it is damaged.') from error
         return method.eval()
 
 # %% ../nbs/05_training.ipynb #05-training-015
 @contextmanager
 def processes():
-    "Within the block the processes that torchrun started train together. Started without torchrun: a single process, as usual."
+    """Within the block the processes that torchrun started train together. Started without torchrun: a
+    single process, as usual."""
     together = os.environ.get('WORLD_SIZE', '1') != '1'
     if together and not {'RANK', 'LOCAL_RANK', 'MASTER_ADDR', 'MASTER_PORT'} <= set(os.environ):
-        raise NonvaeError('WORLD_SIZE is set, but not by torchrun: start several processes with torchrun, or unset WORLD_SIZE.')
-    if together and torch.cuda.is_available(): torch.cuda.set_device(int(os.environ['LOCAL_RANK']))       # each process its own GPU
+        raise NonvaeError('WORLD_SIZE is set, but not by torchrun: start several processes with torchrun, or unset '
+                          'WORLD_SIZE.')
+    # each process its own GPU
+    if together and torch.cuda.is_available(): torch.cuda.set_device(int(os.environ['LOCAL_RANK']))
     if together: torch.distributed.init_process_group('nccl' if torch.cuda.is_available() else 'gloo')
     try: yield
     finally:
@@ -237,7 +268,9 @@ class Trainer:
     model.safetensors and pictures/."""
     def __init__(self, method, data, held_out=None, out=None):
         if not isinstance(data, method.data_type):
-            raise NonvaeError(f'{method.name} trains on {"an ImageSet" if method.data_type is ImageSet else "Domains, two sets of images"}, but got {type(data).__name__}.')
+            raise NonvaeError(f'{method.name} trains on '
+                              f'{"an ImageSet" if method.data_type is ImageSet else "Domains, two sets of images"}, '
+                              f'but got {type(data).__name__}.')
         self.training = method.config.training
         self.method, self.held_out, self.out = method, held_out, Path(out) if out else None
         self.rank, world = rank_and_world()
@@ -248,14 +281,17 @@ class Trainer:
         method.to(self.device, memory_format=self.memory_format)
         self.batches = data.batches(self.training.batch_size, self.training.seed, self.rank, world, self.device)
         groups = [{'params': parameters, 'player': name} for name, parameters in method.players().items()]
-        self.optimizer = torch.optim.Adam(groups, self.training.lr, self.training.betas, weight_decay=self.training.weight_decay, fused=True)
+        self.optimizer = torch.optim.Adam(groups, self.training.lr, self.training.betas,
+                                          weight_decay=self.training.weight_decay, fused=True)
         self.fingerprint = data.fingerprint
         self.steps_done, self.seconds, self.history = 0, 0., []
         self.pending = {'count': 0, 'sums': {}}                   # the steps since the last row of the history
-        self.lr_factor = 1.                                       # the learning rate is multiplied by it; like term_weights, it may change while training runs
+        # the learning rate is multiplied by it; like term_weights, it may change while training runs
+        self.lr_factor = 1.
         self.stop_requested = self.interrupted = False
         self.built_weights = dict(method.term_weights)            # those of its configuration
-        self.on_disk, self.kept = None, None                      # the checkpoint file that this trainer knows; without a run folder, the checkpoint itself
+        # the checkpoint file that this trainer knows; without a run folder, the checkpoint itself
+        self.on_disk, self.kept = None, None
         self.saved_step, self.saved_at = None, time.monotonic()   # the step and the time of the last checkpoint
         self.diverged = None                                      # what went wrong, until a checkpoint is restored
         if self.out: self.resume()
@@ -264,19 +300,23 @@ class Trainer:
 
     def step(self):
         "One optimiser step on the next batch, noted in the history. Returns the loss terms, unweighted, as floats."
-        with model_lock:                                         # in a notebook, a widget may be asking the same model for a picture
+        # in a notebook, a widget may be asking the same model for a picture
+        with model_lock:
             start = time.perf_counter()
             self.method.train()
             turn = self.steps_done // self.method.steps_per_batch
             batch = self.batches[turn].contiguous(memory_format=self.memory_format)
-            with seeded(self.training.seed, turn + 1, self.device), torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
+            with seeded(self.training.seed, turn + 1, self.device), torch.autocast(self.device.type, self.dtype,
+                                                                                   enabled=self.dtype != torch.float32):
                 terms = self.module(batch)
             loss = sum(self.method.term_weights.get(name, 1.) * term for name, term in terms.items())
             self.optimizer.zero_grad()
             loss.backward()
-            values = self.average(torch.stack([*(term.detach().float() for term in terms.values()), torch.tensor(float(self.stop_requested), device=self.device)]))
+            values = self.average(torch.stack([*(term.detach().float() for term in terms.values()),
+                                               torch.tensor(float(self.stop_requested), device=self.device)]))
             *values, interrupted = values.tolist()
-            self.interrupted = interrupted > 0                   # if one process is asked to stop, all stop after the same step
+            # if one process is asked to stop, all stop after the same step
+            self.interrupted = interrupted > 0
             terms = dict(zip(terms, values))
             for name, value in terms.items():
                 if not np.isfinite(value):
@@ -301,7 +341,8 @@ class Trainer:
     def note(self, terms):
         "Add the terms of a step to the history, which has a row for every `log_every` steps."
         sums = self.pending['sums']
-        self.pending = {'count': self.pending['count'] + 1, 'sums': {name: sums.get(name, 0.) + value for name, value in terms.items()}}
+        self.pending = {'count': self.pending['count'] + 1,
+                        'sums': {name: sums.get(name, 0.) + value for name, value in terms.items()}}
         if self.steps_done % self.training.log_every == 0:
             self.history.append(self.row())
             self.pending = {'count': 0, 'sums': {}}
@@ -313,12 +354,14 @@ class Trainer:
 
     def advice(self, what):
         "What to tell the user when training went wrong."
-        kept = f' The last good checkpoint in {self.out} is kept.' if self.out and (self.out/'checkpoint.pt').exists() else ''
-        return (f'Training stopped after step {self.steps_done}: {what}.{kept} Try a smaller --training.lr (it is {self.training.lr * self.lr_factor:g})'
-                f'{", or --training.precision float32" if self.dtype != torch.float32 else ""}.')
+        kept = f' The last good checkpoint in {self.out} is kept.' if self.stamp() else ''
+        precisely = ', or --training.precision float32' if self.dtype != torch.float32 else ''
+        return (f'Training stopped after step {self.steps_done}: {what}.{kept} Try a smaller --training.lr '
+                f'(it is {self.training.lr * self.lr_factor:g}){precisely}.')
 
     def fit(self, until=None, progress=True):
-        """Train until `until` steps are done in all (default: `training.steps`), with a progress bar, checkpoints, pictures and history.
+        """Train until `until` steps are done in all (default: `training.steps`), with a progress bar,
+        checkpoints, pictures and history.
 
         Ctrl-C ends it cleanly after the current step: everything is saved, and `interrupted` is True."""
         until = self.training.steps if until is None else until
@@ -332,7 +375,8 @@ class Trainer:
                 if self.steps_done % self.training.log_every == 0:
                     before, row = [{'images': 0, 'seconds': 0}, *self.history][-2:]
                     speed = (row['images'] - before['images']) / max(row['seconds'] - before['seconds'], 1e-9)
-                    bar.set_postfix_str(', '.join([*(f'{name} {row[name]:.4f}' for name in terms), f'{speed:.0f} images/s']), refresh=False)
+                    bar.set_postfix_str(', '.join([*(f'{name} {row[name]:.4f}' for name in terms),
+                                                   f'{speed:.0f} images/s']), refresh=False)
             self.picture()
             self.save()
         self.method.eval()
@@ -341,22 +385,26 @@ class Trainer:
     def row(self):
         "A row of the history: the mean of every loss term over the steps since the last row."
         means = {name: value / self.pending['count'] for name, value in self.pending['sums'].items()}
-        return {'step': self.steps_done, 'images': self.steps_done * self.training.batch_size, 'seconds': round(self.seconds, 3), **means}
+        return {'step': self.steps_done, 'images': self.steps_done * self.training.batch_size,
+                'seconds': round(self.seconds, 3), **means}
 
     @contextmanager
     def alone(self):
         "Within the block no other process may train in the same run folder."
         if not self.out or self.rank > 0: yield; return
         try: self.out.mkdir(parents=True, exist_ok=True)
-        except OSError as error: raise NonvaeError(f'{self.out} could not be written ({error.strerror}): choose a folder you may write to.') from error
+        except OSError as error:
+            raise NonvaeError(f'{self.out} could not be written ({error.strerror}): choose another folder.') from error
         with alone_in(self.out, f'Another process is training in {self.out}: wait for it, or choose another --out.'):
             if self.stamp() not in (None, self.on_disk):
-                raise NonvaeError(f'{self.out} was trained on by somebody else since step {self.steps_done}: make a new Trainer of it to go on from there, or choose another --out.')
+                raise NonvaeError(f'{self.out} was trained on by somebody else since step {self.steps_done}: make a '
+                                  'new Trainer of it to go on from there, or choose another --out.')
             yield
 
     @contextmanager
     def stop_on_signal(self):
-        "Within the block Ctrl-C (or a polite kill) lets the current step finish and sets `interrupted`; a second Ctrl-C stops at once."
+        """Within the block Ctrl-C (or a polite kill) lets the current step finish and sets
+        `interrupted`; a second Ctrl-C stops at once."""
         self.stop_requested = self.interrupted = False
         if threading.current_thread() is not threading.main_thread(): yield; return
         def handler(number, frame):
@@ -384,20 +432,27 @@ class Trainer:
         with atomic_write(self.out/'config.yaml') as temporary: temporary.write_text(text, encoding='utf-8')
 
     def checkpoint(self):
-        "All that training needs to go on from here, as the bytes of a file. Refuses when training has diverged, or weights are not finite."
-        if self.diverged: raise self.diverged                     # the weights may still be finite, but they are what led there
+        """All that training needs to go on from here, as the bytes of a file. Refuses when training has
+        diverged, or weights are not finite."""
+        # the weights may still be finite, but they are what led there
+        if self.diverged: raise self.diverged
         with model_lock:
             weights = self.method.state_dict()
             for name, tensor in weights.items():
-                if not tensor.isfinite().all(): raise TrainingDiverged(self.advice(f"the weights '{name}' are not finite any more"))
+                if not tensor.isfinite().all():
+                    raise TrainingDiverged(self.advice(f"the weights '{name}' are not finite any more"))
             buffer = io.BytesIO()
-            torch.save({'method': self.method.name, 'config': plain(self.method.config), 'data': self.fingerprint, 'step': self.steps_done,
-                        'seconds': self.seconds, 'history': self.history, 'pending': self.pending, 'lr_factor': self.lr_factor,
-                        'term_weights': self.method.term_weights, 'weights': weights, 'optimizer': self.optimizer.state_dict()}, buffer)
+            torch.save({'method': self.method.name, 'config': plain(self.method.config), 'data': self.fingerprint,
+                        'step': self.steps_done,
+                        'seconds': self.seconds, 'history': self.history, 'pending': self.pending,
+                        'lr_factor': self.lr_factor,
+                        'term_weights': self.method.term_weights, 'weights': weights,
+                        'optimizer': self.optimizer.state_dict()}, buffer)
         return buffer.getvalue()
 
     def save(self):
-        "Write checkpoint.pt, model.safetensors and history.csv, each whole or not at all; without a run folder, keep the checkpoint in memory."
+        """Write checkpoint.pt, model.safetensors and history.csv, each whole or not at all; without a
+        run folder, keep the checkpoint in memory."""
         self.saved_at = time.monotonic()
         if self.rank > 0: return
         checkpoint = self.checkpoint()
@@ -413,15 +468,19 @@ class Trainer:
             text = io.StringIO()
             table = csv.DictWriter(text, rows[-1].keys(), lineterminator='\n')
             table.writeheader(); table.writerows(rows)
-            with atomic_write(self.out/'history.csv') as temporary: temporary.write_text(text.getvalue(), encoding='utf-8')
+            with atomic_write(self.out/'history.csv') as temporary:
+                temporary.write_text(text.getvalue(), encoding='utf-8')
 
     def resume(self):
         "Go on from the checkpoint in the run folder, if there is one and it belongs to this method and configuration."
         path = self.out/'checkpoint.pt'
-        if self.out.exists() and not self.out.is_dir(): raise NonvaeError(f'{self.out} is a file: choose another folder with --out.')
+        if self.out.exists() and not self.out.is_dir():
+            raise NonvaeError(f'{self.out} is a file: choose another folder with --out.')
         if not path.exists():
             others = [name for name in ('config.yaml', 'history.csv', 'model.safetensors') if (self.out/name).exists()]
-            if others: raise NonvaeError(f'{self.out} holds {others[0]} but no checkpoint.pt to go on from: choose another --out, or delete that folder.')
+            if others:
+                raise NonvaeError(f'{self.out} holds {others[0]} but no checkpoint.pt to go on from: choose another '
+                                  '--out, or delete that folder.')
             return
         self.restore(path.read_bytes())
         self.on_disk = self.stamp()
@@ -429,22 +488,29 @@ class Trainer:
     def restore(self, checkpoint):
         "Go on from the bytes that `checkpoint` gave, if they belong to this method, configuration and data."
         place = self.out or 'This checkpoint'
-        damaged = NonvaeError(f"{place if not self.out else place/'checkpoint.pt'} is damaged, or no checkpoint of nonvae: choose another --out, or delete that folder to start again.")
+        damaged = NonvaeError(f"{place if not self.out else place/'checkpoint.pt'} is damaged, or no checkpoint of "
+                              "nonvae: choose another --out, or delete that folder to start again.")
         try: saved = torch.load(io.BytesIO(checkpoint), map_location=self.device, weights_only=True)
         except Exception as error: raise damaged from error       # whatever is wrong inside, the cure is the same
-        wanted = {'method', 'config', 'data', 'step', 'seconds', 'history', 'pending', 'lr_factor', 'term_weights', 'weights', 'optimizer'}
+        wanted = {'method', 'config', 'data', 'step', 'seconds', 'history', 'pending', 'lr_factor', 'term_weights',
+                  'weights', 'optimizer'}
         if not isinstance(saved, dict) or not wanted <= set(saved): raise damaged
         if saved['method'] != self.method.name:
-            raise NonvaeError(f'{place} holds a run of {saved["method"]}, not of {self.method.name}: choose another --out.')
-        theirs = plain(config_from(type(self.method.config), saved['config']))       # a setting that is younger than the run has its default
+            raise NonvaeError(f'{place} holds a run of {saved["method"]}, not of {self.method.name}: choose another '
+                              '--out.')
+        # a setting that is younger than the run has its default
+        theirs = plain(config_from(type(self.method.config), saved['config']))
         different = differences(theirs, plain(self.method.config))
         if different:
             name, (old, new) = next(iter(different.items()))
-            raise NonvaeError(f'{place} was trained with {name} = {old}, and now it is to be {new}: choose another --out, or keep {old}.')
+            raise NonvaeError(f'{place} was trained with {name} = {old}, and now it is to be {new}: choose another '
+                              f'--out, or keep {old}.')
         if saved['data'] != self.fingerprint:
-            raise NonvaeError(f'{place} was trained on other data ({saved["data"]}, now {self.fingerprint}): choose another --out, or restore the data.')
+            raise NonvaeError(f'{place} was trained on other data ({saved["data"]}, now {self.fingerprint}): choose '
+                              'another --out, or restore the data.')
         shapes = lambda state: {name: tensor.shape for name, tensor in state.items()}
-        try:                                                      # first everything that may fail, while nothing has changed yet
+        # first everything that may fail, while nothing has changed yet
+        try:
             if shapes(saved['weights']) != shapes(self.method.state_dict()): raise ValueError('weights of other shapes')
             term_weights, lr_factor = dict(saved['term_weights']), float(saved['lr_factor'])
             done = int(saved['step']), float(saved['seconds']), list(saved['history']), dict(saved['pending'])
@@ -465,7 +531,8 @@ class Trainer:
     def steered(self):
         "What was changed by hand while the run trained, as text; empty if nothing was."
         rate = [f'learning rate x {self.lr_factor:g}'] if self.lr_factor != 1 else []
-        weights = {name: weight for name, weight in self.method.term_weights.items() if weight != self.built_weights.get(name, 1.)}
+        weights = {name: weight for name, weight in self.method.term_weights.items()
+                   if weight != self.built_weights.get(name, 1.)}
         return ', '.join([*rate, *(f'weight of {name} {weight:g}' for name, weight in weights.items())])
 
     def stamp(self):
@@ -479,7 +546,8 @@ def plain(config):
     return json.loads(json.dumps(asdict(config)))
 
 # What may change when a run goes on: how long, where, and how it reports. Nothing that would make it another run.
-MAY_CHANGE = {'training.steps', 'training.device', 'training.compile', 'training.log_every', 'training.picture_every', 'training.save_seconds',
+MAY_CHANGE = {'training.steps', 'training.device', 'training.compile', 'training.log_every', 'training.picture_every',
+              'training.save_seconds',
               'root', 'download'}
 
 def differences(old, new, prefix=''):
@@ -492,13 +560,16 @@ def differences(old, new, prefix=''):
     return found
 
 # %% ../nbs/05_training.ipynb #05-training-036
-def _epochs(images, count=101): return Training(steps=count * -(-images // 64), batch_size=64, lr=1e-4, weight_decay=1e-5)
+def _epochs(images, count=101):
+    return Training(steps=count * -(-images // 64), batch_size=64, lr=1e-4, weight_decay=1e-5)
 
 # name: (data, network, training)
 EXPERIMENTS = {
     'lines': ('lines', ConvNet(1, 32, 16, 2, 16), Training(steps=2**18, batch_size=64, lr=1e-4)),
-    'lines-cpu': ('lines', ConvNet(1, 32, 16, 2, 16), Training(steps=16_000, batch_size=16, lr=3e-4, lr_decay_steps=16_000)),
-    'digits': ('digits', ConvNet(1, 32, 16, 4, 16), Training(steps=1_800, batch_size=16, lr=1e-3, lr_warmup_steps=50, lr_decay_steps=1_800)),
+    'lines-cpu': ('lines', ConvNet(1, 32, 16, 2, 16),
+                  Training(steps=16_000, batch_size=16, lr=3e-4, lr_decay_steps=16_000)),
+    'digits': ('digits', ConvNet(1, 32, 16, 4, 16),
+               Training(steps=1_800, batch_size=16, lr=1e-3, lr_warmup_steps=50, lr_decay_steps=1_800)),
     'mnist-z2': ('mnist', ConvNet(1, 32, 16, 4, 2), _epochs(60_000)),
     'mnist-z2-bn': ('mnist', ConvNet(1, 32, 16, 4, 2, batch_norm=True), _epochs(60_000)),
     'mnist-z16': ('mnist', ConvNet(1, 32, 16, 4, 16), _epochs(60_000)),

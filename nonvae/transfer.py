@@ -32,12 +32,17 @@ class TransferConfig(Config):
 
     def __post_init__(self):
         super().__post_init__()
-        if not 0 <= self.confusion < float('inf'): raise NonvaeError(f'confusion must be a number, 0 or greater, but it is {self.confusion}.')
-        if not 1 <= self.faces <= 10**6: raise NonvaeError(f'faces must be from 1 to 1,000,000, but it is {self.faces}.')
+        if not 0 <= self.confusion < float('inf'):
+            raise NonvaeError(f'confusion must be a number, 0 or greater, but it is {self.confusion}.')
+        if not 1 <= self.faces <= 10**6:
+            raise NonvaeError(f'faces must be from 1 to 1,000,000, but it is {self.faces}.')
 
-# Press et al. 2019 and the student project: 32 + 32 images, Adam 2e-4 with betas (0.5, 0.999), gradients clipped at 5, no normalisation
-_CELEBA = Training(steps=346_100, batch_size=64, lr=2e-4, betas=(.5, .999), clip_norm=5., channels_last=False, picture_every=5000)
-_FACES = Training(steps=6_600, batch_size=16, lr=4e-3, lr_warmup_steps=50, lr_decay_steps=6_600, betas=(.9, .99), clip_norm=5., channels_last=False, picture_every=1000)
+# Press et al. 2019 and the student project: 32 + 32 images, Adam 2e-4 with betas (0.5, 0.999), gradients clipped at 5,
+# no normalisation
+_CELEBA = Training(steps=346_100, batch_size=64, lr=2e-4, betas=(.5, .999), clip_norm=5., channels_last=False,
+                   picture_every=5000)
+_FACES = Training(steps=6_600, batch_size=16, lr=4e-3, lr_warmup_steps=50, lr_decay_steps=6_600, betas=(.9, .99),
+                  clip_norm=5., channels_last=False, picture_every=1000)
 
 def _mirrored(x): return torch.where(batch_noise((len(x), 1, 1, 1), x.device, torch.rand) < .5, x.flip(3), x)
 
@@ -47,7 +52,8 @@ class ContentTransfer(Method):
     Minimises mean (a - D(E_c(a), E_s(a)))^2 + mean (b - D(E_c(b), 0))^2 + w (bce(F(E_c(a)), B) + bce(F(E_c(b)), B)),
     while the discriminator F minimises bce(F(E_c(a)), A) + bce(F(E_c(b)), B)."""
     name, Config, data_type = 'transfer', TransferConfig, Domains
-    snapshot_rows = 'held-out faces without glasses; then, row by row, the same faces in the glasses of the person on the left'
+    snapshot_rows = ('held-out faces without glasses; then, row by row, the same faces in the glasses of the person on '
+                     'the left')
     presets = {
         'transfer-faces': TransferConfig(network=TransferNet(64, 16, 16, 5, 'decoder'), training=_FACES),
         'transfer-celeba': TransferConfig('glasses_train', network=TransferNet(128, 32, 25), training=_CELEBA),
@@ -71,7 +77,8 @@ class ContentTransfer(Method):
 
     @classmethod
     def held_out_for(cls, config):
-        return drawn_domains(200, 1, config.network.width) if config.data == 'faces' else load_domains(config.data, config.network.width)[1]
+        return (drawn_domains(200, 1, config.network.width) if config.data == 'faces'
+                else load_domains(config.data, config.network.width)[1])
 
     def encoders(self): return [self.shared, self.specific]
 
@@ -81,17 +88,20 @@ class ContentTransfer(Method):
         return self.shared(x), self.specific(x)
 
     def decode(self, shared, specific=None):
-        "Shared codes, and specific ones (None: the zero code, which stands for 'nothing special'), to images (N, 3, W, W) in (-1, 1)."
+        """Shared codes, and specific ones (None: the zero code, which stands for 'nothing special'), to
+        images (N, 3, W, W) in (-1, 1)."""
         shared = shared.to(self.device)
         if specific is None: specific = shared.new_zeros(1, self.config.network.sep, *shared.shape[2:])
         if len(specific) not in (1, len(shared)):
-            raise NonvaeError(f'{len(shared)} images need as many attributes, or a single one for all, but there are {len(specific)}.')
+            raise NonvaeError(f'{len(shared)} images need as many attributes, or a single one for all, but there are '
+                              f'{len(specific)}.')
         return self.decoder(shared, specific.to(self.device).expand(len(shared), -1, -1, -1))
 
     def reconstruct(self, x): return self.decode(*self.encode(x)).to(x.device)
 
     def transfer(self, content, attribute):
-        "The images `content` (N, 3, W, W) with what is special about `attribute` (N or 1, 3, W, W), all in [-1, 1]: D(E_c(content), E_s(attribute))."
+        """The images `content` (N, 3, W, W) with what is special about `attribute` (N or 1, 3, W, W),
+        all in [-1, 1]: D(E_c(content), E_s(attribute))."""
         return self.decode(self.encode(content)[0], self.encode(attribute)[1]).to(content.device)
 
     def remove(self, x):
@@ -111,29 +121,45 @@ class ContentTransfer(Method):
         shared = self.shared(torch.cat([a, b]))
         a_hat, b_hat = self.decoder(shared, self.specific_codes(a, b)).to(x.dtype).chunk(2)
         is_a = torch.cat([x.new_ones(len(a)), x.new_zeros(len(b))])
-        bce = lambda logits, truth: 2 * F.binary_cross_entropy_with_logits(logits.to(x.dtype), truth)     # the mean over A plus the mean over B
+        # the mean over A plus the mean over B
+        bce = lambda logits, truth: 2 * F.binary_cross_entropy_with_logits(logits.to(x.dtype), truth)
         return {'reconstruction_a': (a - a_hat).square().mean(), 'reconstruction_b': (b - b_hat).square().mean(),
-                'confusion': bce(frozen(self.discriminator)(shared), torch.zeros_like(is_a)),          # moves the shared encoder only
-                'discriminator': bce(self.discriminator(shared.detach()), is_a)}                       # moves the discriminator only
+                # moves the shared encoder only
+                'confusion': bce(frozen(self.discriminator)(shared), torch.zeros_like(is_a)),
+                # moves the discriminator only
+                'discriminator': bce(self.discriminator(shared.detach()), is_a)}
 
     @classmethod
     def from_reference(cls, path):
-        """The model in a checkpoint of oripress/ContentDisentanglement or of the student project, which are one dict with e1, e2, decoder, disc.
+        """The model in a checkpoint of oripress/ContentDisentanglement or of the student project, which
+        are one dict with e1, e2, decoder, disc.
 
-        Size, channels and normalisation follow from the shapes of the weights. The file is read with weights_only=True; any other file is a NonvaeError."""
+        Size, channels and normalisation follow from the shapes of the weights. The file is read with
+        weights_only=True; any other file is a NonvaeError."""
         path = Path(path)
-        if not path.is_file(): raise NonvaeError(f'There is no file {path}: name a checkpoint of oripress/ContentDisentanglement or of the student project.')
-        parts = {'shared': ('e1', 'full'), 'specific': ('e2', 'full'), 'decoder': ('decoder', 'main'), 'discriminator': ('disc', 'classify')}
+        if not path.is_file():
+            raise NonvaeError(f'There is no file {path}: name a checkpoint of oripress/ContentDisentanglement or of '
+                              'the student project.')
+        parts = {'shared': ('e1', 'full'), 'specific': ('e2', 'full'), 'decoder': ('decoder', 'main'),
+                 'discriminator': ('disc', 'classify')}
         try:
             saved = torch.load(path, map_location='cpu', weights_only=True)
-            weights = {name.replace(prefix, f'{ours}.layers', 1): tensor.float() for ours, (theirs, prefix) in parts.items() for name, tensor in saved[theirs].items()}
-            norm = 'specific.layers.15.weight' in weights                    # with normalisation every third layer is a convolution, else every second
+            weights = {name.replace(prefix, f'{ours}.layers', 1): tensor.float()
+                       for ours, (theirs, prefix) in parts.items() for name, tensor in saved[theirs].items()}
+            # with normalisation every third layer is a convolution, else every second
+            norm = 'specific.layers.15.weight' in weights
             sep = len(weights[f'specific.layers.{15 if norm else 10}.weight'])
-            channels, latent_width = len(weights['decoder.layers.0.weight']), (weights['discriminator.layers.0.weight'].shape[1] / len(weights[f'shared.layers.{15 if norm else 10}.weight']))**.5
-            method = cls(TransferConfig('glasses_train', network=TransferNet(64 * round(latent_width), channels // 16, sep, 6, 'all' if norm else 'none'), training=_CELEBA))
+            shared = len(weights[f'shared.layers.{15 if norm else 10}.weight'])
+            channels, latent_width = (len(weights['decoder.layers.0.weight']),
+                                      (weights['discriminator.layers.0.weight'].shape[1] / shared)**.5)
+            method = cls(TransferConfig('glasses_train',
+                                        network=TransferNet(64 * round(latent_width), channels // 16, sep, 6,
+                                                            'all' if norm else 'none'), training=_CELEBA))
             method.load_state_dict(weights)
-        except Exception as error:                                           # whatever is wrong inside, the cure is the same
-            raise NonvaeError(f'{path} is damaged, or no checkpoint of oripress/ContentDisentanglement or of the student project: name another.') from error
+        # whatever is wrong inside, the cure is the same
+        except Exception as error:
+            raise NonvaeError(f'{path} is damaged, or no checkpoint of oripress/ContentDisentanglement or of the '
+                              'student project: name another.') from error
         return method.eval()
 
     def snapshot(self, held_out, count=6):
@@ -143,7 +169,8 @@ class ContentTransfer(Method):
 # %% ../nbs/12_transfer.ipynb #12-transfer-015
 @torch.no_grad()
 def transfer_matrix(model, a, b):
-    """What is special about each image of `a`, moved to each image of `b`, (n, 3, W, W) and (m, 3, W, W): (images, columns).
+    """What is special about each image of `a`, moved to each image of `b`, (n, 3, W, W) and (m, 3, W,
+    W): (images, columns).
 
     The first row shows b, the first column a."""
     shared, specific = model.encode(b)[0], model.encode(a)[1]
@@ -159,9 +186,12 @@ def remove_picture(model, a):
 def transfer_strips(model, a, b, frames=9):
     """Three ways to move between the first two images of `a` and of `b` (n, 3, W, W), as frames (3, frames, 3, W, W).
 
-    The shared code moves between two of b while the first glasses of a stay; both codes move between two of a; the shared code moves without glasses."""
-    if not 2 <= frames <= 1000: raise NonvaeError(f'An interpolation has 2 to 1000 frames, but {frames} were asked for.')
-    if min(len(a), len(b)) < 2: raise NonvaeError('An interpolation needs two images of each kind, but there is only one.')
+    The shared code moves between two of b while the first glasses of a stay; both codes move between
+    two of a; the shared code moves without glasses."""
+    if not 2 <= frames <= 1000:
+        raise NonvaeError(f'An interpolation has 2 to 1000 frames, but {frames} were asked for.')
+    if min(len(a), len(b)) < 2:
+        raise NonvaeError('An interpolation needs two images of each kind, but there is only one.')
     (shared_a, specific_a), (shared_b, _) = model.encode(a[:2]), model.encode(b[:2])
     t = torch.linspace(0, 1, frames)
     move = lambda codes: lerp(codes[:1], codes[1:], t)
@@ -177,21 +207,27 @@ def _pieces(how, *images):
 def _mse(images, truth, rows=slice(None)): return (images - truth)[:, :, rows].square().mean().item()
 
 def counterfactual_scores(model, count=200, seed=1):
-    """Mean squared errors per pixel, values in [-1, 1], of moved and of removed glasses against the drawn truth on `count` held-out faces.
+    """Mean squared errors per pixel, values in [-1, 1], of moved and of removed glasses against the
+    drawn truth on `count` held-out faces.
 
-    Beside `moved_error` and `removed_error` stand their controls: what a model would get that is otherwise perfect but draws no glasses
-    (`_if_none`), somebody else's (`_if_others`), or keeps them (`_if_kept`); and what this one gets when it is given the glasses of the
-    wrong person (`_if_swapped`). `_eyes` means: in the rows that glasses can touch."""
+    Beside `moved_error` and `removed_error` stand their controls: what a model would get that is
+    otherwise perfect but draws no glasses (`_if_none`), somebody else's (`_if_others`), or keeps them
+    (`_if_kept`); and what this one gets when it is given the glasses of the wrong person (`_if_swapped`).
+    `_eyes` means: in the rows that glasses can touch."""
     model.eval()
     width = model.config.network.width
     faces = counterfactuals(count, seed, width)
     moved, removed = _pieces(model.transfer, faces.b, faces.a), _pieces(model.remove, faces.a)
-    swapped = _pieces(model.transfer, faces.b, faces.a.roll(-1, 0))                 # with the glasses of the next person
+    # with the glasses of the next person
+    swapped = _pieces(model.transfer, faces.b, faces.a.roll(-1, 0))
     scores = {}
     for suffix, rows in (('', slice(None)), ('_eyes', eye_band(width))):
-        scores |= {f'moved_error{suffix}': _mse(moved, faces.truth, rows), f'moved_error{suffix}_if_none': _mse(faces.b, faces.truth, rows),
-                   f'moved_error{suffix}_if_others': _mse(faces.other, faces.truth, rows), f'moved_error{suffix}_if_swapped': _mse(swapped, faces.truth, rows),
-                   f'removed_error{suffix}': _mse(removed, faces.bare, rows), f'removed_error{suffix}_if_kept': _mse(faces.a, faces.bare, rows)}
+        scores |= {f'moved_error{suffix}': _mse(moved, faces.truth, rows),
+                   f'moved_error{suffix}_if_none': _mse(faces.b, faces.truth, rows),
+                   f'moved_error{suffix}_if_others': _mse(faces.other, faces.truth, rows),
+                   f'moved_error{suffix}_if_swapped': _mse(swapped, faces.truth, rows),
+                   f'removed_error{suffix}': _mse(removed, faces.bare, rows),
+                   f'removed_error{suffix}_if_kept': _mse(faces.a, faces.bare, rows)}
     return scores
 
 def _some(domain, count=2000):
@@ -205,18 +241,21 @@ def _labelled(domains, by_label=False):
     return ImageSet(np.concatenate([a.images, b.images]), np.concatenate(labels), a.classes if by_label else ['b', 'a'])
 
 def attribute_scores(model, train, held_out, seed=0, steps=500):
-    """What classifiers trained on the real images of both Domains say about moved and removed attributes of held-out ones, shares from 0 to 1.
+    """What classifiers trained on the real images of both Domains say about moved and removed
+    attributes of held-out ones, shares from 0 to 1.
 
-    `added`: images of b that are classified as a once they have it; `removed`: images of a classified as b once it is gone. Where images
-    have labels (such as Male): both for each label, and `kept`: images that keep the label a second classifier gave them. The classifiers are
-    trained for `steps` steps; their accuracies on real held-out images stand beside the shares."""
+    `added`: images of b that are classified as a once they have it; `removed`: images of a classified as b
+    once it is gone. Where images have labels (such as Male): both for each label, and `kept`: images that keep
+    the label a second classifier gave them. The classifiers are trained for `steps` steps; their accuracies on
+    real held-out images stand beside the shares."""
     model.eval()
     a, b = _some(held_out.a, 500), _some(held_out.b, 500)
     givers = a.subset(np.random.default_rng(seed).permutation(np.arange(len(b)) % len(a)))
     moved, removed = _pieces(model.transfer, b[:], givers[:]), _pieces(model.remove, a[:])
     domain = Judge(_labelled(train), steps)
     added, gone = (domain(images.cpu()).argmax(1).numpy() == verdict for images, verdict in ((moved, 1), (removed, 0)))
-    scores = {'classifier_accuracy': domain.accuracy(_labelled(held_out)), 'added': added.mean(), 'removed': gone.mean()}
+    scores = {'classifier_accuracy': domain.accuracy(_labelled(held_out)), 'added': added.mean(),
+              'removed': gone.mean()}
     labelled = _labelled(train, by_label=True)
     if len(set(labelled.labels)) > 1:
         for label, name in enumerate(a.classes):
@@ -230,9 +269,11 @@ def attribute_scores(model, train, held_out, seed=0, steps=500):
     return {name: float(value) for name, value in scores.items()}
 
 def evaluate_transfer(model, train, held_out):
-    "Every score of content transfer as a flat dict of floats: reconstruction errors, `attribute_scores`, and, on drawn faces, `counterfactual_scores`."
+    """Every score of content transfer as a flat dict of floats: reconstruction errors, `attribute_scores`,
+    and, on drawn faces, `counterfactual_scores`."""
     model.eval()
     a, b = _some(held_out.a, 500)[:], _some(held_out.b, 500)[:]
-    scores = {'reconstruction_error_a': _mse(_pieces(model.reconstruct, a), a), 'reconstruction_error_b': _mse(_pieces(model.remove, b), b)}
+    scores = {'reconstruction_error_a': _mse(_pieces(model.reconstruct, a), a),
+              'reconstruction_error_b': _mse(_pieces(model.remove, b), b)}
     scores |= attribute_scores(model, train, held_out)
     return scores | (counterfactual_scores(model) if model.config.data == 'faces' else {})

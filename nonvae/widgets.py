@@ -48,22 +48,27 @@ _STYLE = '''<style>
 .nonvae {max-width: 980px}
 .nonvae .nonvae-pixels {image-rendering: pixelated}
 .nonvae .widget-image {flex: none}
-.nonvae .nonvae-thumbnail {background-size: cover; image-rendering: pixelated; padding: 0; color: #fff; font-size: 18px; font-weight: bold;
-  line-height: normal; text-align: left; text-indent: 4px; text-shadow: 0 0 3px #000, 0 0 3px #000, 0 0 2px #000}
+.nonvae .nonvae-thumbnail {background-size: cover; image-rendering: pixelated; padding: 0; color: #fff;
+  font-size: 18px; font-weight: bold; line-height: normal; text-align: left; text-indent: 4px;
+  text-shadow: 0 0 3px #000, 0 0 3px #000, 0 0 2px #000}
 .nonvae .nonvae-chosen {outline: 3px solid var(--jp-brand-color1, #1976d2); outline-offset: -1px}
 .nonvae .nonvae-wrong {color: var(--jp-error-color0, #b71c1c); font-weight: bold}
 .nonvae .nonvae-note {color: var(--jp-ui-font-color1, inherit)}
 .nonvae .widget-html-content {line-height: 1.4}
-.nonvae button:focus-visible, .nonvae .noUi-handle:focus-visible {outline: 3px solid var(--jp-brand-color1, #1976d2); outline-offset: 1px}
+.nonvae button:focus-visible, .nonvae .noUi-handle:focus-visible {outline: 3px solid var(--jp-brand-color1, #1976d2);
+  outline-offset: 1px}
 </style>'''
 
 _panels = weakref.WeakSet()
 
 class Panel(widgets.VBox):
-    """What all widgets of this module have in common: handlers that run under `model_lock`, mistakes shown as a sentence, a clean end.
+    """What all widgets of this module have in common: handlers that run under `model_lock`, mistakes
+    shown as a sentence, a clean end.
 
-    `errors` holds the last exceptions. One that the browser caused is only shown; one that Python caused is raised, too."""
-    used = -math.inf                                           # when somebody last moved or pressed something in any panel; training gives way
+    `errors` holds the last exceptions. One that the browser caused is only shown; one that Python
+    caused is raised, too."""
+    # when somebody last moved or pressed something in any panel; training gives way
+    used = -math.inf
 
     def __init__(self):
         super().__init__()
@@ -71,7 +76,8 @@ class Panel(widgets.VBox):
         self.message = widgets.HTML()
         self.made_by = _request().get('metadata', {}).get('cellId'), _request().get('header', {}).get('msg_id')
         for other in list(_panels):                            # what this very cell made when it ran before
-            if other.made_by[0] is not None and other.made_by[0] == self.made_by[0] and other.made_by[1] != self.made_by[1]: other.close()
+            (cell, request), (now, this) = other.made_by, self.made_by
+            if cell is not None and cell == now and request != this: other.close()
         self.add_class('nonvae')
 
     def lay_out(self, *rows):
@@ -81,10 +87,13 @@ class Panel(widgets.VBox):
 
     def say(self, text, wrong=False):
         "Show one line of text below the panel."
-        self.message.value = f'<span role="status" class="nonvae-{"wrong" if wrong else "note"}">{html.escape(text)}</span>' if text else ''
+        self.message.value = ('<span role="status" '
+                              f'class="nonvae-{"wrong" if wrong else "note"}">{html.escape(text)}</span>' if text
+                              else '')
 
     def guarded(self, handler, by_hand=True):
-        "A function that calls `handler()` under the lock, and says what went wrong. `by_hand`: somebody moved or pressed something."
+        """A function that calls `handler()` under the lock, and says what went wrong. `by_hand`:
+        somebody moved or pressed something."""
         def call(*_):
             if self.comm is None: return                       # closed; what the browser still sends has no meaning
             was = self.message.value if 'nonvae-wrong' in self.message.value else None
@@ -94,7 +103,8 @@ class Panel(widgets.VBox):
             except Exception as error:
                 self.errors = [*self.errors[-9:], error]
                 self.halt()
-                self.say(str(error) if isinstance(error, NonvaeError) else f'Something is broken: {type(error).__name__}: {error}', wrong=True)
+                self.say(str(error) if isinstance(error, NonvaeError)
+                         else f'Something is broken: {type(error).__name__}: {error}', wrong=True)
                 if not from_browser(): raise
             finally:
                 if by_hand and from_browser(): Panel.used = time.monotonic()
@@ -121,7 +131,9 @@ class Panel(widgets.VBox):
         while family:
             one = family.pop()
             found.append(one)
-            family += [*getattr(one, 'children', ()), *(part for part in (getattr(one, 'layout', None), getattr(one, 'style', None)) if isinstance(part, widgets.Widget))]
+            family += [*getattr(one, 'children', ()),
+                       *(part for part in (getattr(one, 'layout', None), getattr(one, 'style', None))
+                         if isinstance(part, widgets.Widget))]
         _panels.discard(self)
         for one in {id(one): one for one in found if one is not self}.values():
             one.unobserve_all()
@@ -139,11 +151,14 @@ _BLANK = _png(np.full((1, 1, 3), 128, np.uint8))
 
 class _Picture(widgets.Image):
     "An image whose tooltip is its alternative text."
-    description = traitlets.Unicode('').tag(sync=True)         # the browser's part of ipywidgets fails on a tooltip without one
+    # the browser's part of ipywidgets fails on a tooltip without one
+    description = traitlets.Unicode('').tag(sync=True)
 
 def _image(text, width, height=None, smooth=False):
-    "A picture of fixed size in screen pixels, grey at first, that a screen reader calls `text`; enlarged pixels are squares, or `smooth`."
-    picture = _Picture(value=_BLANK, tooltip=text, layout={'width': f'{width}px', 'height': f'{height or width}px', 'margin': '2px'})
+    """A picture of fixed size in screen pixels, grey at first, that a screen reader calls `text`;
+    enlarged pixels are squares, or `smooth`."""
+    picture = _Picture(value=_BLANK, tooltip=text,
+                       layout={'width': f'{width}px', 'height': f'{height or width}px', 'margin': '2px'})
     picture.add_class('nonvae-smooth' if smooth else 'nonvae-pixels')
     return picture
 
@@ -152,7 +167,8 @@ def _show(picture, pixels, text):
     with picture.hold_sync(): picture.value, picture.tooltip = _png(pixels), text
 
 def _curves(figure, curves, log, label, xlabel='step'):
-    "Redraw {name: (x, y)} on a figure without pyplot; readable on light and on dark ground. Returns the bytes of a PNG."
+    """Redraw {name: (x, y)} on a figure without pyplot; readable on light and on dark ground. Returns
+    the bytes of a PNG."""
     grey = '#808080'
     axes = figure.axes[0] if figure.axes else figure.add_axes([.13, .17, .85, .8])
     axes.clear()
@@ -175,17 +191,22 @@ def _figure(width=4.4, height=2.6):
 
 def _heading(text): return widgets.HTML(f'<b>{html.escape(text)}</b>')
 
-def _row(*parts, **layout): return widgets.HBox(parts, layout={'flex_flow': 'row wrap', 'align_items': 'center', **layout})
+def _row(*parts, **layout):
+    return widgets.HBox(parts, layout={'flex_flow': 'row wrap', 'align_items': 'center', **layout})
 
 def _some_images(images, count):
     "The first images of an ImageSet, or of a batch (N, C, H, W) in [-1, 1], and a name for each."
-    if not isinstance(count, int) or count < 1: raise NonvaeError(f'The number of images to show must be a whole number of at least 1, but it is {count}.')
-    if isinstance(images, ImageSet): return images[:count], [_class_name(images.classes, label) for label in images.labels[:count]]
+    if not isinstance(count, int) or count < 1:
+        raise NonvaeError(f'The number of images to show must be a whole number of at least 1, but it is {count}.')
+    if isinstance(images, ImageSet):
+        return images[:count], [_class_name(images.classes, label) for label in images.labels[:count]]
     if not isinstance(images, torch.Tensor) or images.ndim != 4 or not images.is_floating_point():
-        raise NonvaeError(f'Images are an ImageSet, or a float tensor (N, C, H, W) in [-1, 1], but got {getattr(images, "dtype", type(images).__name__)} {tuple(getattr(images, "shape", ()))}.')
+        raise NonvaeError('Images are an ImageSet, or a float tensor (N, C, H, W) in [-1, 1], but got '
+                          f'{getattr(images, "dtype", type(images).__name__)} {tuple(getattr(images, "shape", ()))}.')
     if len(images) == 0: raise NonvaeError('There is no image to explore: give at least two.')
     images = images[:count].float()
-    if not images.abs().max() <= 1.001: raise NonvaeError(f'The numbers of an image are from -1 to 1, but here they reach {images.abs().max():g}.')
+    if not images.abs().max() <= 1.001:
+        raise NonvaeError(f'The numbers of an image are from -1 to 1, but here they reach {images.abs().max():g}.')
     return images, ['image'] * len(images)
 
 def _class_name(classes, label):
@@ -197,16 +218,21 @@ def _class_name(classes, label):
 def _fits(name, model, images):
     "The code of the first image; a sentence if the model cannot encode and decode such images."
     if not all(callable(getattr(model, what, None)) for what in ('encode', 'decode')):
-        raise NonvaeError(f'{name} is a {type(model).__name__} and no model that can encode and decode: give a trained method of nonvae.')
+        raise NonvaeError(f'{name} is a {type(model).__name__} and no model that can encode and decode: give a trained '
+                          'method of nonvae.')
     wanted = tuple(images.shape[1:])
     network = getattr(getattr(model, 'config', None), 'network', None)
     own = (network.colours, network.width, network.width) if network else wanted
-    if own != wanted: raise NonvaeError(f'{name} is a model of {"x".join(map(str, own))} images, but these are {"x".join(map(str, wanted))}: give it images of its own size.')
+    if own != wanted:
+        raise NonvaeError(f'{name} is a model of {"x".join(map(str, own))} images, but these are '
+                          f'{"x".join(map(str, wanted))}: give it images of its own size.')
     try:
         with model_lock:
             codes = ready(model).encode(images[:1])
             model.decode(*(codes if isinstance(codes, tuple) else (codes,)))
-    except Exception as error: raise NonvaeError(f'{name} cannot encode and decode these images ({" ".join(str(error).split())[:120]}).') from error
+    except Exception as error:
+        reason = ' '.join(str(error).split())[:120]
+        raise NonvaeError(f'{name} cannot encode and decode these images ({reason}).') from error
     return codes
 
 def _version(model):
@@ -233,9 +259,11 @@ class _Clock:
 _MOST_PIXELS = 25_000_000
 
 def uploaded_image(content, name, size, channels, inverted=False):
-    """The bytes of a picture file as (images, preview): float (1, channels, size, size) in [-1, 1], and a small Pillow image that shows what was cut out.
+    """The bytes of a picture file as (images, preview): float (1, channels, size, size) in [-1, 1], and a
+    small Pillow image that shows what was cut out.
 
-    `inverted`: black becomes white. Whatever is no picture, smaller than 8x8, or larger than 25 million pixels is a NonvaeError."""
+    `inverted`: black becomes white. Whatever is no picture, smaller than 8x8, or larger than 25 million
+    pixels is a NonvaeError."""
     content = bytearray(content)
     try:
         with warnings.catch_warnings():
@@ -243,8 +271,10 @@ def uploaded_image(content, name, size, channels, inverted=False):
             with Image.open(io.BytesIO(content)) as picture: width, height = picture.size
     except Image.DecompressionBombError: width = height = 10**6
     except Exception as error: raise NonvaeError(f'{name} is not a picture: choose a .png or .jpg file.') from error
-    if width * height > _MOST_PIXELS: raise NonvaeError(f'{name} has more than {_MOST_PIXELS // 10**6} million pixels: make it smaller first.')
-    if min(width, height) < 8: raise NonvaeError(f'{name} is only {width}x{height} pixels: choose a picture of at least 8x8.')
+    if width * height > _MOST_PIXELS:
+        raise NonvaeError(f'{name} has more than {_MOST_PIXELS // 10**6} million pixels: make it smaller first.')
+    if min(width, height) < 8:
+        raise NonvaeError(f'{name} is only {width}x{height} pixels: choose a picture of at least 8x8.')
     pixels = decode_rgb(content, name)
     images = to_float(square_image(pixels, size, channels))[None]
     height, width = pixels.shape[1:]
@@ -252,17 +282,20 @@ def uploaded_image(content, name, size, channels, inverted=False):
     preview.thumbnail((160, 160))
     scale = preview.width / width
     left, top = (width - edge) / 2 * scale, (height - edge) / 2 * scale
-    ImageDraw.Draw(preview).rectangle([left, top, max(left, left + edge * scale - 1), max(top, top + edge * scale - 1)], outline='#ff8c00', width=2)
+    ImageDraw.Draw(preview).rectangle([left, top, max(left, left + edge * scale - 1), max(top, top + edge * scale - 1)],
+                                      outline='#ff8c00', width=2)
     return (-images if inverted else images), preview
 
 # %% ../nbs/08_widgets.ipynb #08-widgets-024
 class _Thumbnails:
-    "A row of buttons that show images (N, C, H, W); `chosen` maps a letter to the number of the image that it stands on."
+    """A row of buttons that show images (N, C, H, W); `chosen` maps a letter to the number of the image
+    that it stands on."""
     def __init__(self, panel, images, names, chosen, picked, width=48):
         self.panel, self.images, self.names, self.chosen, self.picked = panel, images, list(names), chosen, picked
         self.letters, self.turn = list(chosen), 0
         self.look = widgets.HTML(layout={'display': 'none'})
-        self.layout, self.style = widgets.Layout(width=f'{width}px', height=f'{width}px', margin='2px'), widgets.ButtonStyle()
+        self.layout, self.style = widgets.Layout(width=f'{width}px', height=f'{width}px',
+                                                 margin='2px'), widgets.ButtonStyle()
         self.next, self.buttons, self.row = widgets.HTML(), [], _row()
         self.add(images[:0], [])
 
@@ -271,9 +304,11 @@ class _Thumbnails:
         self.images, self.names = torch.cat([self.images, images]), [*self.names, *names]
         pictures = [base64.b64encode(_png(tile(image[None]))).decode() for image in self.images]
         classes = [f'nonvae-{self.look.model_id[:12]}-{i}' for i in range(len(pictures))]
-        self.look.value = '<style>' + ''.join(f'.{name} {{background-image: url(data:image/png;base64,{data})}}' for name, data in zip(classes, pictures)) + '</style>'
+        self.look.value = '<style>' + ''.join(f'.{name} {{background-image: url(data:image/png;base64,{data})}}'
+                                              for name, data in zip(classes, pictures)) + '</style>'
         for i in range(len(self.buttons), len(pictures)):
-            button = self.panel.button('', lambda i=i: self.pick(i), tooltip=f'{self.names[i]} (number {i + 1})', layout=self.layout, style=self.style)
+            button = self.panel.button('', lambda i=i: self.pick(i), tooltip=f'{self.names[i]} (number {i + 1})',
+                                       layout=self.layout, style=self.style)
             button.add_class('nonvae-thumbnail'); button.add_class(classes[i])
             self.buttons.append(button)
         self.row.children = [self.look, *self.buttons, self.next]
@@ -290,7 +325,8 @@ class _Thumbnails:
         self.next.value = f'&ensp;next click: <b>{self.letters[self.turn % len(self.letters)]}</b>'
         for i, button in enumerate(self.buttons):
             letters = ''.join(letter for letter in self.letters if self.chosen[letter] == i)
-            button.description = letters or '\u00a0'             # a space: the browser's part of ipywidgets leaves the old text where there is none
+            # a space: the browser's part of ipywidgets leaves the old text where there is none
+            button.description = letters or '\u00a0'
             (button.add_class if letters else button.remove_class)('nonvae-chosen')
 
     def __getitem__(self, letters): return self.images[[self.chosen[letter] for letter in letters]]
@@ -306,12 +342,15 @@ def free_name(path):
     return candidate
 
 class InterpolationExplorer(Panel):
-    """Drag from one image to another, or within the square of four, in the latent spaces of one or more models side by side.
+    """Drag from one image to another, or within the square of four, in the latent spaces of one or more
+    models side by side.
 
-    `models` is a method, or {name: method}; `images` an ImageSet or a batch (N, C, H, W) in [-1, 1], of which the first `thumbnails` can be chosen.
-    Saves strips and animations to `folder`."""
+    `models` is a method, or {name: method}; `images` an ImageSet or a batch (N, C, H, W) in [-1, 1], of which the
+    first `thumbnails` can be chosen. Saves strips and animations to `folder`."""
     def __init__(self, models, images, thumbnails=14, folder='.'):
-        self.models = {str(name): model for name, model in models.items()} if isinstance(models, dict) else {getattr(models, 'name', None) or 'model': models}
+        self.models = ({str(name): model
+                        for name, model in models.items()} if isinstance(models, dict)
+                       else {getattr(models, 'name', None) or 'model': models})
         if not self.models: raise NonvaeError('There is no model to explore: give at least one.')
         some, names = _some_images(images, thumbnails)
         for name, model in self.models.items(): self.check(name, model, some)
@@ -319,32 +358,47 @@ class InterpolationExplorer(Panel):
         super().__init__()
         self.folder, grey = Path(folder), some.shape[1] == 1
         self.random = np.random.default_rng(0)
-        self.thumbnails = _Thumbnails(self, some, names, {letter: i % len(some) for i, letter in enumerate('ABCD')}, self.choose)
-        self.corners = self.on(self.choose, widgets.ToggleButtons(options=[('two images', 2), ('four images', 4)], tooltips=['A to B', 'the square of A, B, C, D'], style={'button_width': '100px'}))
-        self.path = self.on(self.choose, widgets.Dropdown(options={'straight (lerp)': lerp, 'along an arc (slerp)': slerp}, description='path', style={'description_width': '40px'}, layout={'width': '210px'}))
+        self.thumbnails = _Thumbnails(self, some, names, {letter: i % len(some) for i, letter in enumerate('ABCD')},
+                                      self.choose)
+        self.corners = self.on(self.choose,
+                               widgets.ToggleButtons(options=[('two images', 2), ('four images', 4)],
+                                                     tooltips=['A to B', 'the square of A, B, C, D'],
+                                                     style={'button_width': '100px'}))
+        self.path = self.on(self.choose,
+                            widgets.Dropdown(options={'straight (lerp)': lerp, 'along an arc (slerp)': slerp},
+                                             description='path', style={'description_width': '40px'},
+                                             layout={'width': '210px'}))
         sliders = {'style': {'description_width': '90px'}, 'layout': {'width': '420px'}}
-        self.across, self.down = self.on(self.move, widgets.IntSlider(50, description='A to B (%)', **sliders), widgets.IntSlider(50, description='down (%)', **sliders))
+        self.across, self.down = self.on(self.move, widgets.IntSlider(50, description='A to B (%)', **sliders),
+                                         widgets.IntSlider(50, description='down (%)', **sliders))
         self.clock = _Clock(self, 'Animate', 'Pause', 'play', 60, max=2**31 - 1, show_repeat=False)
         self.on(self.animate, self.clock.play)
-        self.upload = self.on(self.receive, widgets.FileUpload(accept='image/*', description='Your picture', layout={'width': 'auto'}))
-        self.inverted = widgets.Checkbox(False, description='dark on light', indent=False, layout={'width': 'auto', 'display': None if grey else 'none'})
+        self.upload = self.on(self.receive,
+                              widgets.FileUpload(accept='image/*', description='Your picture',
+                                                 layout={'width': 'auto'}))
+        self.inverted = widgets.Checkbox(False, description='dark on light', indent=False,
+                                         layout={'width': 'auto', 'display': None if grey else 'none'})
         self.ends = [_image('', 96) for _ in 'AB']
         self.frames = [_image('', 160) for _ in self.models]
         self.strips = [_image('', 64) for _ in self.models]
-        column = lambda name, picture: widgets.VBox([_heading(name), picture], layout={'align_items': 'center', 'margin': '0 12px 0 0'})
+        column = lambda name, picture: widgets.VBox([_heading(name), picture],
+                                                    layout={'align_items': 'center', 'margin': '0 12px 0 0'})
         self.lay_out(
             self.thumbnails.row,
             _row(self.corners, self.path, self.button('Random', self.draw, icon='random'), self.upload, self.inverted),
             _row(self.across, self.clock.toggle, self.clock.play), self.down,
             _row(column('A', self.ends[0]), *map(column, self.models, self.frames), column('B', self.ends[1])),
-            _row(*[widgets.HBox([widgets.HTML(f'<b>{html.escape(name)}</b>', layout={'width': '72px'}), picture], layout={'align_items': 'center'})
+            _row(*[widgets.HBox([widgets.HTML(f'<b>{html.escape(name)}</b>', layout={'width': '72px'}), picture],
+                                layout={'align_items': 'center'})
                    for name, picture in zip(self.models, self.strips)]),
-            _row(self.button('Save PNG', self.save_png, icon='download'), self.button('Save GIF', self.save_gif, icon='film')))
+            _row(self.button('Save PNG', self.save_png, icon='download'),
+                 self.button('Save GIF', self.save_gif, icon='film')))
         self.choose()
 
     @staticmethod
     def check(name, model, images):
-        if isinstance(_fits(name, model, images), tuple): raise NonvaeError(f'{name} has two codes for each image: look at it with TransferExplorer.')
+        if isinstance(_fits(name, model, images), tuple):
+            raise NonvaeError(f'{name} has two codes for each image: look at it with TransferExplorer.')
 
     @property
     def letters(self): return 'ABCD'[:self.corners.value]
@@ -352,12 +406,14 @@ class InterpolationExplorer(Panel):
     def choose(self):
         "Other images, another path: encode the ends, and draw what lies between."
         four = self.corners.value == 4
-        if self.thumbnails.letters != list(self.letters): self.thumbnails.letters, self.thumbnails.turn = list(self.letters), 0
+        if self.thumbnails.letters != list(self.letters):
+            self.thumbnails.letters, self.thumbnails.turn = list(self.letters), 0
         self.thumbnails.mark()
         self.down.layout.display = None if four else 'none'
         self.across.description = 'across (%)' if four else 'A to B (%)'
         for letter, end in zip('AB', self.ends):
-            end.value, end.tooltip = _png(tile(self.thumbnails[letter])), f'image {letter}: {self.thumbnails.names[self.thumbnails.chosen[letter]]}'
+            end.value, end.tooltip = (_png(tile(self.thumbnails[letter])),
+                                      f'image {letter}: {self.thumbnails.names[self.thumbnails.chosen[letter]]}')
         self.encode()
         self.draw_strips()
         self.say('')
@@ -374,8 +430,10 @@ class InterpolationExplorer(Panel):
         for name, strip, own in zip(self.models, self.strips, images.chunk(len(self.models))):
             pixels, width = tile(own, columns, fill=128), 540 if columns == 9 else 224
             strip.value = _png(pixels)
-            strip.layout.width, strip.layout.height = f'{width}px', f'{round(width * pixels.shape[0] / pixels.shape[1])}px'
-            strip.tooltip = f'{name}: ' + ('the square between images A, B, C and D' if columns == 7 else f'{columns} frames from image A to image B')
+            strip.layout.width, strip.layout.height = (f'{width}px',
+                                                       f'{round(width * pixels.shape[0] / pixels.shape[1])}px')
+            strip.tooltip = f'{name}: ' + ('the square between images A, B, C and D' if columns == 7
+                                           else f'{columns} frames from image A to image B')
         self.drawn = time.monotonic()
 
     def at(self, codes, across, down):
@@ -401,7 +459,8 @@ class InterpolationExplorer(Panel):
     @torch.no_grad()
     def walk(self, places):
         "Frames (models, frames, C, H, W) at (across, down) in `places`."
-        return torch.stack([ready(model).decode(torch.cat([self.at(codes, *place) for place in places])).cpu() for model, codes in zip(self.models.values(), self.codes)])
+        return torch.stack([ready(model).decode(torch.cat([self.at(codes, *place) for place in places])).cpu()
+                            for model, codes in zip(self.models.values(), self.codes)])
 
     def still_images(self):
         "What the strips show, as (images, columns): 9 frames a model for two images, a square of 7x7 for four."
@@ -418,15 +477,18 @@ class InterpolationExplorer(Panel):
     def draw(self):
         "Random images."
         self.thumbnails.turn = 0
-        for letter in self.letters: self.thumbnails.chosen[letter] = int(self.random.integers(len(self.thumbnails.images)))
-        if self.thumbnails.chosen['A'] == self.thumbnails.chosen['B']: self.thumbnails.chosen['B'] = (self.thumbnails.chosen['A'] + 1) % len(self.thumbnails.images)
+        for letter in self.letters:
+            self.thumbnails.chosen[letter] = int(self.random.integers(len(self.thumbnails.images)))
+        if self.thumbnails.chosen['A'] == self.thumbnails.chosen['B']:
+            self.thumbnails.chosen['B'] = (self.thumbnails.chosen['A'] + 1) % len(self.thumbnails.images)
         self.choose()
 
     def receive(self):
         "A picture was uploaded: it becomes the last thumbnail, and the next letter stands on it."
         files, self.upload.value = self.upload.value, ()
         for file in files:
-            image, _ = uploaded_image(file['content'], file['name'], self.thumbnails.images.shape[2], self.thumbnails.images.shape[1], self.inverted.value)
+            image, _ = uploaded_image(file['content'], file['name'], self.thumbnails.images.shape[2],
+                                      self.thumbnails.images.shape[1], self.inverted.value)
             self.thumbnails.add(image, [file['name']])
             self.thumbnails.pick(len(self.thumbnails.images) - 1)
 
@@ -437,8 +499,10 @@ class InterpolationExplorer(Panel):
 
     def save_gif(self):
         "From A to B and back, or round the square."
-        path, line, two = free_name(self.folder/'interpolation.gif'), np.linspace(0, 1, 13).tolist(), self.corners.value == 2
-        places = [(t, 0) for t in line] if two else [(t, 0) for t in line] + [(1, t) for t in line] + [(1 - t, 1) for t in line] + [(0, 1 - t) for t in line]
+        path, line, two = (free_name(self.folder/'interpolation.gif'), np.linspace(0, 1, 13).tolist(),
+                           self.corners.value == 2)
+        places = [(t, 0) for t in line]
+        if not two: places += [*((1, t) for t in line), *((1 - t, 1) for t in line), *((0, 1 - t) for t in line)]
         save_gif(path, self.walk(places), seconds=2 if two else 5, columns=1, bounce=two, row_labels=list(self.models))
         self.say(f'Saved to {path}.')
 
@@ -448,35 +512,49 @@ class InterpolationExplorer(Panel):
 class TransferExplorer(Panel):
     """Everyone's glasses on everyone: choose faces and givers, mix two of each, turn the strength.
 
-    `model` is a ContentTransfer; `a` (with the attribute) and `b` (without) are ImageSets or batches (N, 3, W, W) in [-1, 1], of which the first
-    `count` can be chosen. Faces can be those of b, those of a, and the user's own photograph."""
+    `model` is a ContentTransfer; `a` (with the attribute) and `b` (without) are ImageSets or batches
+    (N, 3, W, W) in [-1, 1], of which the first `count` can be chosen. Faces can be those of b, those of
+    a, and the user's own photograph."""
     def __init__(self, model, a, b, count=6, folder='.'):
         (givers, _), (faces, _) = _some_images(a, count), _some_images(b, count)
         _fits('This', model, faces)
-        if not isinstance(_fits('This', model, givers), tuple): raise NonvaeError('This model has a single code for each image: look at it with InterpolationExplorer.')
+        if not isinstance(_fits('This', model, givers), tuple):
+            raise NonvaeError('This model has a single code for each image: look at it with InterpolationExplorer.')
         super().__init__()
         self.model, self.folder = model, Path(folder)
         faces, names = torch.cat([faces, givers]), ['face without'] * len(faces) + ['face with'] * len(givers)
         self.faces = _Thumbnails(self, faces, names, {'1': 0, '2': min(1, len(faces) - 1)}, self.choose, width=64)
-        self.givers = _Thumbnails(self, givers, ['giver'] * len(givers), {'1': 0, '2': min(1, len(givers) - 1)}, self.choose, width=64)
+        self.givers = _Thumbnails(self, givers, ['giver'] * len(givers), {'1': 0, '2': min(1, len(givers) - 1)},
+                                  self.choose, width=64)
         options = {'style': {'description_width': '170px'}, 'layout': {'width': '460px'}}
         self.strength, self.glasses, self.face = self.on(self.move,
             widgets.IntSlider(100, 0, 200, description='how strong (%)', **options),
-            widgets.IntSlider(0, description='giver 1 to giver 2 (%)', **options), widgets.IntSlider(0, description='face 1 to face 2 (%)', **options))
-        self.upload = self.on(self.receive, widgets.FileUpload(accept='image/*', description='Your photograph', layout={'width': 'auto'}))
+            widgets.IntSlider(0, description='giver 1 to giver 2 (%)', **options),
+                                                         widgets.IntSlider(0, description='face 1 to face 2 (%)',
+                                                                           **options))
+        self.upload = self.on(self.receive,
+                              widgets.FileUpload(accept='image/*', description='Your photograph',
+                                                 layout={'width': 'auto'}))
         self.preview = _Picture(value=_BLANK, layout={'display': 'none', 'max_width': '160px'})
         self.chosen = {name: _image('', 96, smooth=True) for name in ('face 1', 'face 2', 'giver 1', 'giver 2')}
         self.result = _image('', 256, smooth=True)
         shown = min(4, len(givers), len(b))
-        with torch.no_grad(): matrix, columns = model.snapshot(Domains(*(to_set(images[:shown]) for images in (givers, faces))), shown)
-        self.matrix = _image(f'a table: {shown} faces above, {shown} givers on the left, and every face with what is special about every giver', 325, smooth=True)
+        with torch.no_grad():
+            matrix, columns = model.snapshot(Domains(*(to_set(images[:shown]) for images in (givers, faces))), shown)
+        self.matrix = _image(f'a table: {shown} faces above, {shown} givers on the left, and every face with what is '
+                             'special about every giver', 325, smooth=True)
         self.matrix.value = _png(tile(matrix, columns, fill=128))
-        small = [widgets.VBox([_heading(name), picture], layout={'align_items': 'center'}) for name, picture in self.chosen.items()]
+        small = [widgets.VBox([_heading(name), picture], layout={'align_items': 'center'})
+                 for name, picture in self.chosen.items()]
         self.lay_out(
             _heading('Faces: click for face 1, click again for face 2'), self.faces.row,
             _heading('Givers: click for giver 1, click again for giver 2'), self.givers.row,
-            _row(widgets.VBox([self.result, _row(self.button('Take it off', self.take_off), self.button('Save PNG', self.save_png, icon='download'))], layout={'align_items': 'center'}),
-                 widgets.VBox([self.strength, self.glasses, self.face, _row(*small), _row(self.upload, self.preview)]), align_items='flex-start'),
+            _row(widgets.VBox([self.result,
+                               _row(self.button('Take it off', self.take_off),
+                                    self.button('Save PNG', self.save_png, icon='download'))],
+                              layout={'align_items': 'center'}),
+                 widgets.VBox([self.strength, self.glasses, self.face, _row(*small), _row(self.upload, self.preview)]),
+                 align_items='flex-start'),
             widgets.Accordion([self.matrix], titles=('Everyone with everyone',)))
         self.choose()
 
@@ -486,21 +564,24 @@ class TransferExplorer(Panel):
         self.version = _version(ready(self.model))
         faces, givers = self.faces['12'], self.givers['12']
         (self.shared, _), (_, self.specific) = self.model.encode(faces), self.model.encode(givers)
-        for (name, picture), image in zip(self.chosen.items(), torch.cat([faces, givers])): picture.value, picture.tooltip = _png(tile(image[None])), name
+        for (name, picture), image in zip(self.chosen.items(), torch.cat([faces, givers])):
+            picture.value, picture.tooltip = _png(tile(image[None])), name
         self.say('')
         self.move()
 
     @torch.no_grad()
     def image(self, strength, glasses, face):
         "The picture at these places of the sliders, 1 for 100 %: (1, 3, W, W)."
-        return ready(self.model).decode(lerp(self.shared[:1], self.shared[1:], face), strength * lerp(self.specific[:1], self.specific[1:], glasses)).cpu()
+        return ready(self.model).decode(lerp(self.shared[:1], self.shared[1:], face),
+                                        strength * lerp(self.specific[:1], self.specific[1:], glasses)).cpu()
 
     @property
     def places(self): return self.strength.value / 100, self.glasses.value / 100, self.face.value / 100
 
     def move(self):
         if self.version != _version(self.model): return self.choose()          # somebody is training
-        text = f'the face, {self.face.value} % of the way to face 2, with {self.strength.value} % of what is special about the giver, {self.glasses.value} % of the way to giver 2'
+        text = (f'the face, {self.face.value} % of the way to face 2, with {self.strength.value} % of what is special '
+                f'about the giver, {self.glasses.value} % of the way to giver 2')
         _show(self.result, tile(self.image(*self.places)), text)
 
     def take_off(self): self.strength.value = 0
@@ -510,7 +591,8 @@ class TransferExplorer(Panel):
         files, self.upload.value = self.upload.value, ()
         for file in files:
             image, preview = uploaded_image(file['content'], file['name'], self.faces.images.shape[-1], 3)
-            self.preview.value, self.preview.tooltip, self.preview.layout.display = _png(preview), f'{file["name"]}: the square that is used', None
+            self.preview.layout.display = None
+            _show(self.preview, preview, f'{file["name"]}: the square that is used')
             self.faces.add(image, [file['name']])
             self.faces.pick(len(self.faces.images) - 1)
 
@@ -520,11 +602,14 @@ class TransferExplorer(Panel):
         self.say(f'Saved to {path}.')
 
     def still(self):
-        "Strength, giver and face, each from one end of its slider to the other, as a figure: a row for each slider, the others as they stand."
+        """Strength, giver and face, each from one end of its slider to the other, as a figure: a row
+        for each slider, the others as they stand."""
         strength, glasses, face = self.places
         line = np.linspace(0, 1, 7).tolist()
-        rows = [*[(2 * t, glasses, face) for t in line], *[(strength, t, face) for t in line], *[(strength, glasses, t) for t in line]]
-        return show(torch.cat([self.image(*places) for places in rows]), 7, row_labels=['strength 0 to 200 %', 'giver 1 to 2', 'face 1 to 2'], zoom=1)
+        rows = [*[(2 * t, glasses, face) for t in line], *[(strength, t, face) for t in line],
+                *[(strength, glasses, t) for t in line]]
+        return show(torch.cat([self.image(*places) for places in rows]), 7,
+                    row_labels=['strength 0 to 200 %', 'giver 1 to 2', 'face 1 to 2'], zoom=1)
 
 def to_set(images):
     "A batch (N, C, H, W) in [-1, 1] as an ImageSet without labels."
@@ -532,9 +617,11 @@ def to_set(images):
 
 # %% ../nbs/08_widgets.ipynb #08-widgets-041
 class LatentExplorer(Panel):
-    """Codes of `images` (an ImageSet, or a batch (N, C, H, W) in [-1, 1] with `labels` (N,)) as a map; a point that is moved decodes to an image.
+    """Codes of `images` (an ImageSet, or a batch (N, C, H, W) in [-1, 1] with `labels` (N,)) as a map;
+    a point that is moved decodes to an image.
 
-    `model` has `encode` and `decode`. With two numbers a code the map is the latent space, else its first two principal components. At most `count` images."""
+    `model` has `encode` and `decode`. With two numbers a code the map is the latent space, else its first two
+    principal components. At most `count` images."""
     def __init__(self, model, images, labels=None, count=1000, size=360):
         classes = images.classes if isinstance(images, ImageSet) else None
         labels = images.labels if labels is None and isinstance(images, ImageSet) else labels
@@ -542,27 +629,36 @@ class LatentExplorer(Panel):
         if len(self.images) < 2: raise NonvaeError('A map needs at least two images, but there is only one.')
         labels = np.zeros(len(self.images), int) if labels is None else np.asarray(labels)
         labels = labels[:count] if labels.ndim == 1 else labels.reshape(0)
-        if len(labels) != len(self.images): raise NonvaeError(f'Every image needs its label, but there are {len(self.images)} images and {len(labels)} labels.')
-        if isinstance(_fits('This', model, self.images), tuple): raise NonvaeError('This model has two codes for each image: look at it with TransferExplorer.')
+        if len(labels) != len(self.images):
+            raise NonvaeError(f'Every image needs its label, but there are {len(self.images)} images and {len(labels)} '
+                              'labels.')
+        if isinstance(_fits('This', model, self.images), tuple):
+            raise NonvaeError('This model has two codes for each image: look at it with TransferExplorer.')
         self.model, self.size, self.labels, self.classes = model, size, labels, classes
         names = self.encode()
         super().__init__()
-        self.place = self.on(self.move, widgets.FloatSlider(50, max=100, step=.5, readout=False, layout={'width': f'{size}px'}),
-                             widgets.FloatSlider(50, max=100, step=.5, readout=False, orientation='vertical', layout={'height': f'{size}px'}))
+        self.place = self.on(self.move,
+                             widgets.FloatSlider(50, max=100, step=.5, readout=False, layout={'width': f'{size}px'}),
+                             widgets.FloatSlider(50, max=100, step=.5, readout=False, orientation='vertical',
+                                                 layout={'height': f'{size}px'}))
         for slider, text in zip(self.place, ('left and right', 'up and down')): slider.tooltip = text
         self.picture, self.decoded, self.nearest = _image('', size), _image('', 160), _image('', 205, 40)
         self.decoded_at = widgets.Label()
         kind = 'the two numbers of the code' if self.pca is None else f'the best plane of {self.shape.numel()} numbers'
         self.lay_out(
-            _row(widgets.VBox([_row(self.place[1], self.picture), _row(self.place[0], margin='0 0 0 70px'), widgets.HTML(names)]),
-                 widgets.VBox([_heading('Decoded here'), self.decoded, self.decoded_at, _heading('Nearest real images'), self.nearest], layout={'margin': '0 0 0 24px'}), align_items='flex-start'),
+            _row(widgets.VBox([_row(self.place[1], self.picture), _row(self.place[0], margin='0 0 0 70px'),
+                               widgets.HTML(names)]),
+                 widgets.VBox([_heading('Decoded here'), self.decoded, self.decoded_at, _heading('Nearest real images'),
+                               self.nearest], layout={'margin': '0 0 0 24px'}), align_items='flex-start'),
             widgets.HTML(f'Map: {kind}. Move the sliders, with the mouse or with the arrow keys.'))
         self.move()
 
     @torch.no_grad()
     def encode(self):
         "Where every image is, and the map of it; returns what the colours mean, as HTML."
-        with model_lock: self.version, codes = _version(self.model), [ready(self.model).encode(some) for some in self.images.split(100)]
+        with model_lock:
+            self.version, codes = _version(self.model), [ready(self.model).encode(some)
+                                                         for some in self.images.split(100)]
         self.shape, codes = codes[0].shape[1:], torch.cat([flat_codes(part) for part in codes]).cpu().float()
         if codes.shape[1] < 2: raise NonvaeError('A map needs codes of at least two numbers, but these have one.')
         from sklearn.decomposition import PCA                  # here, for it takes a second to import
@@ -588,7 +684,9 @@ class LatentExplorer(Panel):
         buffer = io.BytesIO()
         figure.savefig(buffer, format='png')
         square = '<span style="display:inline-block;width:.8em;height:.8em;background:rgb({},{},{})"></span> {}'
-        names = '&ensp;'.join(square.format(*(round(255 * part) for part in colours[i % 10]), html.escape(_class_name(self.classes, label))) for i, label in enumerate(found))
+        names = '&ensp;'.join(square.format(*(round(255 * part) for part in colours[i % 10]),
+                                            html.escape(_class_name(self.classes, label)))
+                              for i, label in enumerate(found))
         return Image.open(buffer).convert('RGB'), names if 1 < len(found) <= 10 else ''
 
     def point(self):
@@ -608,13 +706,17 @@ class LatentExplorer(Panel):
         "The map with a ring where the point is."
         (across, up), picture = (slider.value / 100 * self.size for slider in self.place), self.map.copy()
         draw = ImageDraw.Draw(picture)
-        for radius, colour, width in ((9, 'white', 5), (8, 'black', 2)): draw.ellipse([across - radius, self.size - up - radius, across + radius, self.size - up + radius], outline=colour, width=width)
+        for radius, colour, width in ((9, 'white', 5), (8, 'black', 2)):
+            draw.ellipse([across - radius, self.size - up - radius, across + radius, self.size - up + radius],
+                         outline=colour, width=width)
         return picture
 
     def move(self):
-        if self.version != _version(self.model) and time.monotonic() - self.drawn > 2: self.encode()       # somebody is training
+        # somebody is training
+        if self.version != _version(self.model) and time.monotonic() - self.drawn > 2: self.encode()
         images, point = self.images_here(), self.point()
-        _show(self.picture, self.ring(), f'map of {len(self.plane)} codes; the ring is at ({point[0]:.2f}, {point[1]:.2f})')
+        _show(self.picture, self.ring(),
+              f'map of {len(self.plane)} codes; the ring is at ({point[0]:.2f}, {point[1]:.2f})')
         _show(self.decoded, tile(images[:1]), 'what the point decodes to')
         _show(self.nearest, tile(images[1:], 5, fill=128), 'the five nearest real images')
         self.decoded_at.value = f'at ({point[0]:.2f}, {point[1]:.2f})'
@@ -622,31 +724,46 @@ class LatentExplorer(Panel):
     def still(self):
         "The map, the decoded image and its neighbours as a figure."
         figure, (left, right) = plt.subplots(1, 2, figsize=(6.4, 3.4), width_ratios=[1, .9])
-        left.imshow(self.ring()); right.imshow(tile(self.images_here(), 3)); right.set_title('decoded here, and the nearest real images', fontsize=8)
+        left.imshow(self.ring())
+        right.imshow(tile(self.images_here(), 3))
+        right.set_title('decoded here, and the nearest real images', fontsize=8)
         for axes in (left, right): axes.axis('off')
         figure.tight_layout()
         return figure
 
 # %% ../nbs/08_widgets.ipynb #08-widgets-046
 class AugmentationExplorer(Panel):
-    """What `k` steps of the cross-changed loss do: pictures before and after, and how far apart the codes of x and t(x) are after every step.
+    """What `k` steps of the cross-changed loss do: pictures before and after, and how far apart the
+    codes of x and t(x) are after every step.
 
-    `method` is a CrossChange, whose augmentations can be chosen from; it trains on batches of `train` (ImageSet) and is looked at on `held_out` (ImageSet)."""
+    `method` is a CrossChange, whose augmentations can be chosen from; it trains on batches of `train`
+    (ImageSet) and is looked at on `held_out` (ImageSet)."""
     def __init__(self, method, train, held_out, count=5):
-        if not hasattr(method, 'autoencoder'): raise NonvaeError('This explorer looks at the cross-changed loss: give it CrossChange(model).')
+        if not hasattr(method, 'autoencoder'):
+            raise NonvaeError('This explorer looks at the cross-changed loss: give it CrossChange(model).')
         for images in (train, held_out): _fits('This', method.autoencoder, _some_images(images, 1)[0])
         super().__init__()
         self.method, self.train, self.held_out, self.count = method, train, held_out, min(count, len(held_out))
         self.look_at = held_out[np.linspace(0, len(held_out) - 1, min(60, len(held_out))).astype(int)]
-        self.choice, self.steps = self.on(self.choose, widgets.Dropdown(options=method.config.augmentations, description='change t', layout={'width': '320px'}),
-                                          widgets.IntSlider(20, 1, 60, description='steps k', layout={'width': '320px'}))
-        self.rate = self.on(self.choose, widgets.Dropdown(options=[('gentle', 1e-4), ('medium', 3e-4), ('strong', 1e-3)], value=3e-4, description='learning', layout={'width': '200px'}))
+        self.choice, self.steps = self.on(self.choose,
+                                          widgets.Dropdown(options=method.config.augmentations, description='change t',
+                                                           layout={'width': '320px'}),
+                                          widgets.IntSlider(20, 1, 60, description='steps k',
+                                                            layout={'width': '320px'}))
+        self.rate = self.on(self.choose,
+                            widgets.Dropdown(options=[('gentle', 1e-4), ('medium', 3e-4), ('strong', 1e-3)], value=3e-4,
+                                             description='learning', layout={'width': '200px'}))
         self.before, self.after = (_image('', 56 * self.count, 56 * 4) for _ in range(2))
         self.figure = _figure(5.4, 2.6)
         self.curve = _Picture(value=_BLANK, layout={'width': '540px', 'height': '260px'})
-        names = widgets.HTML(''.join(f'<div style="height:56px;line-height:56px">{name}</div>' for name in ('x', 't(x)', 'D(E(x))', 'D(E(t(x)))')), layout={'margin': '30px 8px 0 0'})
-        self.lay_out(_row(self.choice, self.steps, self.rate, self.button('Run', self.run, icon='play', tooltip='Train a copy of the model for k steps')),
-                     _row(names, widgets.VBox([_heading('before'), self.before]), widgets.VBox([_heading('after'), self.after], layout={'margin': '0 0 0 16px'}), align_items='flex-start'),
+        names = widgets.HTML(''.join(f'<div style="height:56px;line-height:56px">{name}</div>'
+                                     for name in ('x', 't(x)', 'D(E(x))', 'D(E(t(x)))')),
+                             layout={'margin': '30px 8px 0 0'})
+        self.lay_out(_row(self.choice, self.steps, self.rate,
+                          self.button('Run', self.run, icon='play', tooltip='Train a copy of the model for k steps')),
+                     _row(names, widgets.VBox([_heading('before'), self.before]),
+                          widgets.VBox([_heading('after'), self.after], layout={'margin': '0 0 0 16px'}),
+                          align_items='flex-start'),
                      _heading('Distance between the codes of x and t(x)'), self.curve)
         self.choose()
 
@@ -661,11 +778,14 @@ class AugmentationExplorer(Panel):
     def choose(self):
         "Another change: a fresh copy of the model."
         config = self.method.config
-        self.copy = type(self.method)(replace(config, augmentations=(self.choice.value,), probabilities=(), steps=self.steps.value, training=replace(config.training, lr=self.rate.value)))
+        self.copy = type(self.method)(replace(config, augmentations=(self.choice.value,), probabilities=(),
+                                              steps=self.steps.value,
+                                              training=replace(config.training, lr=self.rate.value)))
         self.copy.autoencoder.load_state_dict(self.method.autoencoder.state_dict())
         self.pictures_before = self.pictures_after = self.images()
         text = f'rows x, t(x), D(E(x)) and D(E(t(x))) for {self.choice.value}'
-        self.before.value, self.before.tooltip = _png(tile(self.pictures_before, self.count, fill=128)), f'before: {text}'
+        self.before.value, self.before.tooltip = (_png(tile(self.pictures_before, self.count, fill=128)),
+                                                  f'before: {text}')
         self.after.value, self.after.tooltip = _BLANK, f'after: {text}; press Run'
         self.distances = {'the batch it learns from': [], 'held-out images': [], 'control: another held-out image': []}
         self.draw_curve()
@@ -673,7 +793,8 @@ class AugmentationExplorer(Panel):
 
     def measure(self, batch):
         x = self.look_at
-        for values, pair in zip(self.distances.values(), ((batch, self.changed(batch)), (x, self.changed(x)), (x, x.roll(1, 0)))):
+        for values, pair in zip(self.distances.values(),
+                                ((batch, self.changed(batch)), (x, self.changed(x)), (x, x.roll(1, 0)))):
             values.append(code_distances(self.copy, *pair).mean().item())
 
     def run(self):
@@ -690,56 +811,80 @@ class AugmentationExplorer(Panel):
         self.after.tooltip = self.after.tooltip.removesuffix('; press Run')
         self.draw_curve()
         first, last = (self.distances['held-out images'][i] for i in (0, -1))
-        self.say(f'{self.steps.value} steps: the distance went from {first:.2f} to {last:.2f}; that of other images, which nobody pulled together, is the control.')
+        self.say(f'{self.steps.value} steps: the distance went from {first:.2f} to {last:.2f}; that of other images, '
+                 'which nobody pulled together, is the control.')
 
     def draw_curve(self):
-        self.curve.value = _curves(self.figure, {name: (range(len(values)), values) for name, values in self.distances.items()}, False, 'distance')
-        self.curve.tooltip = 'distance of the codes after every step: ' + '; '.join(f'{name} {values[0]:.2f} to {values[-1]:.2f}' for name, values in self.distances.items() if values)
+        self.curve.value = _curves(self.figure,
+                                   {name: (range(len(values)), values) for name, values in self.distances.items()},
+                                   False, 'distance')
+        ends = (f'{name} {values[0]:.2f} to {values[-1]:.2f}' for name, values in self.distances.items() if values)
+        self.curve.tooltip = 'distance of the codes after every step: ' + '; '.join(ends)
 
     def still(self):
         "The pictures before and after, and the curve, as a figure."
         figure, panels = plt.subplots(1, 3, figsize=(9, 3), width_ratios=[1, 1, 1.3])
         for axes, title, images in zip(panels, ('before', 'after'), (self.pictures_before, self.pictures_after)):
-            axes.imshow(tile(images, self.count)); axes.set_title(title, fontsize=9); axes.set_xticks([]); axes.set_yticks([])
+            axes.imshow(tile(images, self.count))
+            axes.set_title(title, fontsize=9); axes.set_xticks([]); axes.set_yticks([])
         panels[0].set_yticks([16 + 33 * i for i in range(4)], ['x', 't(x)', 'D(E(x))', 'D(E(t(x)))'], fontsize=8)
         for name, values in self.distances.items(): panels[2].plot(values, label=name)
-        panels[2].set_xlabel('step'); panels[2].set_title('distance of the codes', fontsize=9); panels[2].legend(fontsize=7)
+        panels[2].set_xlabel('step')
+        panels[2].set_title('distance of the codes', fontsize=9); panels[2].legend(fontsize=7)
         figure.tight_layout()
         return figure
 
 # %% ../nbs/08_widgets.ipynb #08-widgets-051
 class TrainingPanel(Panel):
-    """Trains `trainer` from a cell: train and pause, single steps, save, back to the last checkpoint; losses and pictures while it runs.
+    """Trains `trainer` from a cell: train and pause, single steps, save, back to the last checkpoint;
+    losses and pictures while it runs.
 
-    The learning rate and the weights of the loss terms can be changed at any time. Without a run folder (`Trainer(..., out=...)`) checkpoints are kept
-    in memory. `pictures` is the number of held-out images that are shown (None: as many as the method shows)."""
+    The learning rate and the weights of the loss terms can be changed at any time. Without a run folder
+    (`Trainer(..., out=...)`) checkpoints are kept in memory. `pictures` is the number of held-out images that
+    are shown (None: as many as the method shows)."""
     def __init__(self, trainer, pictures=None):
-        if pictures is not None and (not isinstance(pictures, int) or not 1 <= pictures <= 100): raise NonvaeError(f'pictures must be a whole number from 1 to 100, but it is {pictures}.')
-        if not isinstance(trainer, Trainer): raise NonvaeError(f'A TrainingPanel trains a Trainer, but got {type(trainer).__name__}: make one with Trainer(method, images).')
+        if pictures is not None and (not isinstance(pictures, int) or not 1 <= pictures <= 100):
+            raise NonvaeError(f'pictures must be a whole number from 1 to 100, but it is {pictures}.')
+        if not isinstance(trainer, Trainer):
+            raise NonvaeError(f'A TrainingPanel trains a Trainer, but got {type(trainer).__name__}: make one with '
+                              'Trainer(method, images).')
         super().__init__()
         self.trainer, self.pictures, self.speed, self.halting = trainer, pictures, None, False
-        self.curve = [(row['step'], {name: value for name, value in row.items() if name not in ('step', 'images', 'seconds')}) for row in trainer.history]
+        self.curve = ([(row['step'], {name: value for name, value in row.items()
+                                      if name not in ('step', 'images', 'seconds')}) for row in trainer.history])
         self.last_drawing = self.last_work = time.monotonic()
         self.clock = _Clock(self, 'Train', 'Pause', 'play', 20, max=2**31 - 1, show_repeat=False)
         self.on(self.turned, self.clock.toggle)
         self.clock.play.observe(self.guarded(self.tick, by_hand=False), 'value')
-        self.log_scale = self.on(self.draw_losses, widgets.Checkbox(True, description='log scale', indent=False, layout={'width': 'auto'}))
-        self.lr = self.on(self.steer_rate, widgets.FloatLogSlider(1., min=-2, max=1, step=.05, description='learning rate ×', readout_format='.2f',
-                                                                  style={'description_width': '100px'}, layout={'width': '330px'}))
+        self.log_scale = self.on(self.draw_losses,
+                                 widgets.Checkbox(True, description='log scale', indent=False,
+                                                  layout={'width': 'auto'}))
+        self.lr = self.on(self.steer_rate,
+                          widgets.FloatLogSlider(1., min=-2, max=1, step=.05, description='learning rate ×',
+                                                 readout_format='.2f',
+                                                 style={'description_width': '100px'}, layout={'width': '330px'}))
         self.weights, self.weight_row = {}, _row()
         self.status = widgets.HTML()
         self.bar = widgets.IntProgress(0, 0, trainer.training.steps, layout={'width': '200px'})
         self.figure = _figure()
-        self.losses, self.picture = _Picture(value=_BLANK, layout={'width': '440px', 'height': '260px'}), _image('held-out images', 420, 10, smooth=True)
-        legend = f'From top: {html.escape(trainer.method.snapshot_rows)}.' if trainer.held_out else 'No pictures: the Trainer was made without held_out images.'
-        place = (f'Checkpoints: {trainer.out}, at every pause and every {trainer.training.save_seconds:g} seconds.' if trainer.out
+        self.losses, self.picture = (_Picture(value=_BLANK,
+                                              layout={'width': '440px', 'height': '260px'}),
+                                     _image('held-out images', 420, 10, smooth=True))
+        legend = (f'From top: {html.escape(trainer.method.snapshot_rows)}.' if trainer.held_out
+                  else 'No pictures: the Trainer was made without held_out images.')
+        place = (f'Checkpoints: {trainer.out}, at every pause and every {trainer.training.save_seconds:g} seconds.'
+                 if trainer.out
                  else 'No run folder: what is learned is gone with the notebook. Trainer(..., out="RUN") keeps it.')
         self.lay_out(
-            _row(self.clock.toggle, self.clock.play, self.button('One step', self.step, icon='step-forward'), self.button('Save', self.save, icon='save'),
-                 self.button('Back to checkpoint', self.reset, icon='undo', tooltip='Forget everything since the last save')),
+            _row(self.clock.toggle, self.clock.play, self.button('One step', self.step, icon='step-forward'),
+                 self.button('Save', self.save, icon='save'),
+                 self.button('Back to checkpoint', self.reset, icon='undo',
+                             tooltip='Forget everything since the last save')),
             _row(self.bar, self.status), _row(self.lr, self.weight_row),
             _row(widgets.VBox([_row(_heading('Loss'), self.log_scale, justify_content='space-between'), self.losses]),
-                 widgets.VBox([_heading('Held-out images'), self.picture, widgets.HTML(legend, layout={'max_width': '420px'})], layout={'margin': '0 0 0 16px'}), align_items='flex-start'),
+                 widgets.VBox([_heading('Held-out images'), self.picture,
+                               widgets.HTML(legend, layout={'max_width': '420px'})], layout={'margin': '0 0 0 16px'}),
+                 align_items='flex-start'),
             widgets.HTML(html.escape(place)))
         self.show_rate()
         self.show_weights()
@@ -758,8 +903,10 @@ class TrainingPanel(Panel):
             if not self.halting and self.unsaved: self.save()
         elif self.done: self.finish()
         else:
-            for other in list(_panels):                        # one at a time: also if it is another trainer of the very same model
-                if isinstance(other, TrainingPanel) and other is not self and other.trainer.method is self.trainer.method: other.clock.stop()
+            others = [panel for panel in list(_panels) if isinstance(panel, TrainingPanel) and panel is not self]
+            # one at a time: also if it is another trainer of the very same model
+            for other in others:
+                if other.trainer.method is self.trainer.method: other.clock.stop()
             self.trainer.saved_at = self.last_work = time.monotonic()
             self.say('')
 
@@ -794,7 +941,8 @@ class TrainingPanel(Panel):
                 sums.update(trainer.advance())
                 if self.done or time.monotonic() - start >= seconds: break
         now, steps = time.monotonic(), trainer.steps_done - before
-        speed = steps / (now - max(self.last_work, start - 1))  # what the browser takes between two ticks counts, a pause does not
+        # what the browser takes between two ticks counts, a pause does not
+        speed = steps / (now - max(self.last_work, start - 1))
         self.speed, self.last_work = speed if self.speed is None else .95 * self.speed + .05 * speed, now
         for panel in self.same_trainer():
             panel.add_point({name: value / steps for name, value in sums.items()})
@@ -805,14 +953,16 @@ class TrainingPanel(Panel):
         "Another point of the curves. When there are 400, neighbours become one: the panel may run for days."
         self.curve.append((self.trainer.steps_done, terms))
         if len(self.curve) == 400:
-            self.curve = [(b[0], {name: (a[1][name] + b[1][name]) / 2 for name in b[1]}) for a, b in zip(self.curve[::2], self.curve[1::2])]
+            self.curve = [(b[0], {name: (a[1][name] + b[1][name]) / 2 for name in b[1]})
+                          for a, b in zip(self.curve[::2], self.curve[1::2])]
         if not self.weights: self.show_weights()
 
     def save(self):
         "Keep the state of training, in the run folder if there is one."
         with self.trainer.alone(): self.trainer.save()
         for panel in self.same_trainer(): panel.refresh()
-        self.say(f'Saved after step {self.trainer.steps_done:,}' + (f' to {self.trainer.out}.' if self.trainer.out else ', in memory.'))
+        self.say(f'Saved after step {self.trainer.steps_done:,}' + (f' to {self.trainer.out}.' if self.trainer.out
+                                                                    else ', in memory.'))
 
     def reset(self):
         "Back to the last checkpoint: that of the run folder, or the one in memory."
@@ -834,7 +984,8 @@ class TrainingPanel(Panel):
     def show_rate(self):
         "The slider stands where the trainer is, also if that is beyond its usual ends."
         factor = self.trainer.lr_factor
-        if not 0 < factor < float('inf'): raise NonvaeError(f'lr_factor must be a number greater than 0, but it is {factor}.')
+        if not 0 < factor < float('inf'):
+            raise NonvaeError(f'lr_factor must be a number greater than 0, but it is {factor}.')
         self.showing = True
         self.lr.min, self.lr.max = min(-2, math.log10(factor)), max(1, math.log10(factor))
         self.lr.value = factor
@@ -855,9 +1006,11 @@ class TrainingPanel(Panel):
         for name in self.curve[-1][1] if self.curve else ():
             weight = self.trainer.method.term_weights.get(name, 1.)
             if name in self.weights: self.weights[name].value = weight; continue
-            box = widgets.FloatText(weight, step=weight / 10 or .1, description=name.replace('_', ' '), style={'description_width': 'auto'}, layout={'width': '190px'})
+            box = widgets.FloatText(weight, step=weight / 10 or .1, description=name.replace('_', ' '),
+                                    style={'description_width': 'auto'}, layout={'width': '190px'})
             self.weights[name] = self.on(lambda name=name: self.steer_weight(name), box)
-        self.weight_row.children = [widgets.HTML('Weights of the terms:'), *self.weights.values()] if len(self.weights) > 1 else []
+        self.weight_row.children = [widgets.HTML('Weights of the terms:'),
+                                    *self.weights.values()] if len(self.weights) > 1 else []
 
     def show_status(self):
         trainer = self.trainer
@@ -878,7 +1031,8 @@ class TrainingPanel(Panel):
     def draw_losses(self):
         curves = self.curves()
         self.losses.value = _curves(self.figure, curves, self.log_scale.value, 'loss')
-        self.losses.tooltip = 'loss over steps; ' + (', '.join(f'{name} {y[-1]:.4f}' for name, (_, y) in curves.items()) or 'nothing yet')
+        self.losses.tooltip = 'loss over steps; ' + (', '.join(f'{name} {y[-1]:.4f}' for name, (_, y) in curves.items())
+                                                     or 'nothing yet')
 
     def refresh(self):
         "Draw everything anew."
@@ -888,9 +1042,11 @@ class TrainingPanel(Panel):
         if self.trainer.held_out:
             pixels = tile(*self.trainer.snapshot(self.pictures), fill=128)
             scale = 420 / max(pixels.shape)
-            self.picture.layout.width, self.picture.layout.height = (f'{round(scale * edge)}px' for edge in pixels.shape[1::-1])
+            self.picture.layout.width, self.picture.layout.height = (f'{round(scale * edge)}px'
+                                                                     for edge in pixels.shape[1::-1])
             self.picture.value = _png(pixels)
-            self.picture.tooltip = f'held-out images after step {self.trainer.steps_done}: {self.trainer.method.snapshot_rows}'
+            self.picture.tooltip = (f'held-out images after step {self.trainer.steps_done}: '
+                                    f'{self.trainer.method.snapshot_rows}')
 
     def halt(self):
         self.halting = True

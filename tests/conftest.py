@@ -15,7 +15,8 @@ def run(tmp_path):
     def call(*command, timeout=300, cwd=tmp_path, **environment):
         environment = {**os.environ, 'OMP_NUM_THREADS': '1', 'MPLBACKEND': 'agg', **environment}
         environment.pop('IN_TEST', None)                       # it would turn nbdev's commands into silent no-ops
-        done = subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=timeout, cwd=cwd, env=environment)
+        done = subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=timeout, cwd=cwd,
+                              env=environment)
         return done.returncode, done.stdout, done.stderr
     return call
 

@@ -19,12 +19,14 @@ def render():
         if cell.cell_type == 'markdown': parts.append(source.replace('(../', '(').replace('"../', '"'))
         elif cell.cell_type == 'code':
             parts.append(f'```python\n{source.strip()}\n```')
-            text = ''.join(output.text for output in cell.outputs if output.output_type == 'stream' and output.name == 'stdout')
+            text = ''.join(output.text for output in cell.outputs if output.output_type == 'stream'
+                           and output.name == 'stdout')
             if text: parts.append(f'```\n{text.rstrip()}\n```')
     return '\n\n'.join(parts) + '\n'
 
 
 if __name__ == '__main__':
     if '--check' in sys.argv:
-        if (ROOT/'README.md').read_text(encoding='utf-8') != render(): sys.exit('README.md is stale: run python tests/readme.py')
+        if (ROOT/'README.md').read_text(encoding='utf-8') != render():
+            sys.exit('README.md is stale: run python tests/readme.py')
     else: (ROOT/'README.md').write_text(render(), encoding='utf-8')

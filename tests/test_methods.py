@@ -17,7 +17,8 @@ CONV, MLP = ConvNet(1, 32, 8, 4, 8), MLPNet(hidden=128, latent_size=8)
 TRAINING = Training(batch_size=8, lr=3e-3, precision='float32', device='cpu')
 MAKE = {                # each as its own configuration, for `training` to be replaced
     'plain': lambda training: Autoencoder(AutoencoderConfig(network=CONV, training=training)),
-    'plain, batch norm': lambda training: Autoencoder(AutoencoderConfig(network=ConvNet(1, 32, 8, 4, 8, True), training=training)),
+    'plain, batch norm': lambda training: Autoencoder(AutoencoderConfig(network=ConvNet(1, 32, 8, 4, 8, True),
+                                                                        training=training)),
     'dropout': lambda training: Autoencoder(AutoencoderConfig(network=CONV, training=training, latent_dropout=.5)),
     'denoising': lambda training: Autoencoder(AutoencoderConfig(network=CONV, training=training, input_noise=1.)),
     'acai': lambda training: ACAI(ACAIConfig(network=CONV, training=training)),
@@ -27,10 +28,14 @@ MAKE = {                # each as its own configuration, for `training` to be re
     'ltae-plain': lambda training: LTAE(LTAEConfig(network=MLP, training=training, transform='none')),
     'ltae-conv': lambda training: ConvLTAE(ConvLTAEConfig(network=CONV, training=training)),
     'vae': lambda training: VAE(VAEConfig(network=MLPNet(hidden=128, layers=1, latent_size=8), training=training)),
-    'crosschange': lambda training: CrossChange(MAKE['plain, batch norm'](training), ['flip-width'], steps=3, training=training),
-    'crosschange, decoder': lambda training: CrossChange(MAKE['ltae-s'](training), ['flip-width'], steps=3, train_decoder=True, training=training),
-    'crosschange, own loss': lambda training: CrossChange(MAKE['acai'](training), ['flip-width'], own_loss=True, training=training),
-    'crosschange, transfer': lambda training: CrossChange(MAKE['transfer'](training), ['reverse-channels'], steps=3, training=training)}
+    'crosschange': lambda training: CrossChange(MAKE['plain, batch norm'](training), ['flip-width'], steps=3,
+                                                training=training),
+    'crosschange, decoder': lambda training: CrossChange(MAKE['ltae-s'](training), ['flip-width'], steps=3,
+                                                         train_decoder=True, training=training),
+    'crosschange, own loss': lambda training: CrossChange(MAKE['acai'](training), ['flip-width'], own_loss=True,
+                                                          training=training),
+    'crosschange, transfer': lambda training: CrossChange(MAKE['transfer'](training), ['reverse-channels'], steps=3,
+                                                          training=training)}
 LEARNS = {              # the parts that training moves; of all others not a bit may change
     'acai': {'encoder', 'decoder', 'critic'}, 'transfer': {'shared', 'specific', 'decoder', 'discriminator'},
     'crosschange': {'autoencoder.encoder'}, 'crosschange, decoder': {'autoencoder.encoder', 'autoencoder.decoder'},
@@ -75,7 +80,8 @@ def test_shapes_and_repeatable_use(name):
         assert all(len(code) == count for code in codes)
         assert method.decode(*codes).shape == x[:count].shape == method.reconstruct(x[:count]).shape
     assert torch.equal(method.reconstruct(x), method.reconstruct(x))
-    assert torch.allclose(method.reconstruct(x)[2:3], method.reconstruct(x[2:3]), atol=1e-5)          # no image depends on its neighbours
+    # no image depends on its neighbours
+    assert torch.allclose(method.reconstruct(x)[2:3], method.reconstruct(x[2:3]), atol=1e-5)
 
 
 @each
@@ -99,9 +105,11 @@ def test_overfits_eight_images(name):
     trainer = Trainer(method, data)
     first = [trainer.step() for _ in range(3)]
     last = [trainer.step() for _ in range(250)][-3:]
-    key = 'cross' if name.startswith('crosschange') else 'cross_entropy' if name == 'vae' else 'reconstruction_a' if name == 'transfer' else 'reconstruction'
+    key = ('cross' if name.startswith('crosschange') else 'cross_entropy' if name == 'vae' else 'reconstruction_a'
+           if name == 'transfer' else 'reconstruction')
     ratio = sum(terms[key] for terms in last) / sum(terms[key] for terms in first)
-    bound = {'crosschange': .9, 'crosschange, transfer': .9, 'crosschange, own loss': .9, 'vae': .5, 'denoising': .5, 'dropout': .5}.get(name, .35)
+    bound = {'crosschange': .9, 'crosschange, transfer': .9, 'crosschange, own loss': .9, 'vae': .5, 'denoising': .5,
+             'dropout': .5}.get(name, .35)
     assert ratio < bound, f'{key}: {ratio:.3f} of the start'
     assert torch.isfinite(method.eval().reconstruct(x)).all()
 
@@ -114,7 +122,8 @@ def test_saved_and_loaded_is_the_same(name, tmp_path):
     loaded, half = (Method.load(tmp_path/f'{kind}.safetensors') for kind in ('whole', 'half'))
     assert type(loaded) is type(method) and loaded.config == method.config and not loaded.training
     assert torch.equal(loaded.reconstruct(x), method.reconstruct(x))
-    assert torch.allclose(half.reconstruct(x), method.reconstruct(x), atol=.05) and half.reconstruct(x).dtype == torch.float32
+    assert torch.allclose(half.reconstruct(x), method.reconstruct(x),
+                          atol=.05) and half.reconstruct(x).dtype == torch.float32
     assert (tmp_path/'half.safetensors').stat().st_size < .6 * (tmp_path/'whole.safetensors').stat().st_size
 
 
@@ -127,14 +136,16 @@ def test_interpolation_ends_in_reconstructions(name):
         assert torch.allclose(strip[[0, -1]], inner.reconstruct(x[:2]), atol=1e-5)
     else:
         frames = interpolate(method, x[:3], x[3:6], frames=4)
-        for place, ends in ((0, x[:3]), (-1, x[3:6])): assert torch.allclose(frames[:, place], method.reconstruct(ends), atol=1e-5)
+        for place, ends in ((0, x[:3]), (-1, x[3:6])):
+            assert torch.allclose(frames[:, place], method.reconstruct(ends), atol=1e-5)
 
 
 @each
 def test_stopping_and_going_on_gives_the_same_bits(name, tmp_path):
     data = data_for(name)
     once = Trainer(MAKE[name](TRAINING), data, out=tmp_path/'once').fit(until=7, progress=False)
-    Trainer(MAKE[name](TRAINING), data, out=tmp_path/'twice').fit(until=4, progress=False)           # 4 is no multiple of 3 cross-changed steps
+    # 4 is no multiple of 3 cross-changed steps
+    Trainer(MAKE[name](TRAINING), data, out=tmp_path/'twice').fit(until=4, progress=False)
     twice = Trainer(MAKE[name](TRAINING), data, out=tmp_path/'twice').fit(until=7, progress=False)
     assert twice.steps_done == 7
     a, b = once.method.state_dict(), twice.method.state_dict()

@@ -1,4 +1,5 @@
-"""Every notebook, cell by cell, in a fresh process with a time limit. One case a notebook, so that the closing line counts them."""
+"""Every notebook, cell by cell, in a fresh process with a time limit. One case a
+notebook, so that the closing line counts them."""
 import sys
 from pathlib import Path
 
@@ -11,7 +12,8 @@ NOTEBOOKS = sorted(ROOT.glob('nbs/**/*.ipynb'))
 
 @pytest.mark.parametrize('path', NOTEBOOKS, ids=[path.stem for path in NOTEBOOKS])
 def test_notebook_runs(run, path):
-    code, out, err = run(Path(sys.executable).with_name('nbdev_test'), '--path', path, '--n_workers', 1, '--do_print', timeout=600, cwd=ROOT)
+    code, out, err = run(Path(sys.executable).with_name('nbdev_test'), '--path', path, '--n_workers', 1, '--do_print',
+                         timeout=600, cwd=ROOT)
     assert code == 0, out[-3000:] + err[-3000:]
     assert f'Starting {path}' in out + err, f'{path} was not run'
 
@@ -21,4 +23,5 @@ def test_notebook_is_small_and_holds_its_results(path):
     assert path.stat().st_size < 600_000
     cells = nbformat.read(path, as_version=4).cells
     assert not any(output.output_type == 'error' for cell in cells for output in cell.get('outputs', []))
-    if path.stem != 'index': assert any(cell.get('outputs') for cell in cells), 'saved without its pictures: run it, then nbdev_clean'
+    if path.stem != 'index':
+        assert any(cell.get('outputs') for cell in cells), 'saved without its pictures: run it, then nbdev_clean'

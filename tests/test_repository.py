@@ -18,13 +18,15 @@ def test_notebooks_are_clean_and_in_sync_with_the_package(run, tmp_path):
     for command in ('nbdev_clean', 'nbdev_export'):
         code, out, err = run(TOOLS/command)
         assert code == 0, out + err
-    notebooks = [path.relative_to(ROOT) for path in ROOT.glob('nbs/**/*.ipynb') if '.ipynb_checkpoints' not in path.parts]
+    notebooks = [path.relative_to(ROOT) for path in ROOT.glob('nbs/**/*.ipynb')
+                 if '.ipynb_checkpoints' not in path.parts]
     assert notebooks
     dirty = [str(path) for path in notebooks if not filecmp.cmp(ROOT/path, tmp_path/path, shallow=False)]
     assert not dirty, f'not clean: run nbdev_clean ({dirty})'
     modules = {path.name for folder in (ROOT/'nonvae', tmp_path/'nonvae') for path in folder.glob('*.py')}
     different = [name for name in modules if not ((tmp_path/'nonvae'/name).exists() and (ROOT/'nonvae'/name).exists()
-                                                  and filecmp.cmp(ROOT/'nonvae'/name, tmp_path/'nonvae'/name, shallow=False))]
+                                                  and filecmp.cmp(ROOT/'nonvae'/name, tmp_path/'nonvae'/name,
+                                                                  shallow=False))]
     assert not different, f'edited by hand, or without a notebook: run nbdev_export ({different})'
 
 
@@ -33,10 +35,12 @@ def test_modules_import_only_what_stands_before_them(run):
     for name, number in notebooks.items():
         module = ROOT/'nonvae'/f'{name}.py'
         if not module.exists(): continue
-        imported = [line.split()[1].lstrip('.') for line in module.read_text(encoding='utf-8').splitlines() if line.startswith('from .')]
+        imported = [line.split()[1].lstrip('.') for line in module.read_text(encoding='utf-8').splitlines()
+                    if line.startswith('from .')]
         for other in filter(None, imported):                    # ('from . import __version__' names no module)
             assert notebooks[other] < number, f'{name} imports {other}, which comes later'
-            assert not (10 <= number < 20 and 10 <= notebooks[other] < 20), f'the method {name} imports the method {other}'
+            assert not (10 <= number < 20
+                        and 10 <= notebooks[other] < 20), f'the method {name} imports the method {other}'
 
 
 def test_readme_is_made_from_index(run):
@@ -53,15 +57,18 @@ def test_readme_commands_and_paths_exist():
 
 def test_wheel_works_in_an_empty_environment(run, tmp_path):
     source = tmp_path/'source'
-    shutil.copytree(ROOT, source, ignore=shutil.ignore_patterns('.git', '.venv', '*.egg-info', 'build', 'dist', 'runs', 'demo', 'data'))
+    shutil.copytree(ROOT, source, ignore=shutil.ignore_patterns('.git', '.venv', '*.egg-info', 'build', 'dist', 'runs',
+                                                                'demo', 'data'))
     code, out, err = run(sys.executable, '-m', 'build', '--no-isolation', '--outdir', tmp_path/'dist', source)
     assert code == 0, out[-2000:] + err[-2000:]
     wheel, = (tmp_path/'dist').glob('*.whl')
     names = zipfile.ZipFile(wheel).namelist()
-    for wanted in [f'nonvae/{path.name}' for path in (ROOT/'nonvae').glob('*.py')] + [f'nonvae/weights/{path.name}' for path in (ROOT/'nonvae'/'weights').glob('*.safetensors')]:
+    for path in [*ROOT.glob('nonvae/*.py'), *ROOT.glob('nonvae/weights/*.safetensors')]:
+        wanted = path.relative_to(ROOT).as_posix()
         assert wanted in names, f'{wanted} is missing in the wheel'
     assert any(name.endswith('.safetensors') for name in names)
-    # A new environment that holds the wheel; the libraries it requires are borrowed from this one, which .ci/run made from settings.ini.
+    # A new environment that holds the wheel; the libraries it requires are borrowed from this one, which .ci/run made
+    # from settings.ini.
     venv.create(tmp_path/'empty', with_pip=False)
     site, = (tmp_path/'empty').glob('lib/python*/site-packages')
     subprocess.run([sys.executable, '-m', 'pip', 'install', '-q', '--no-deps', '--target', site, wheel], check=True)

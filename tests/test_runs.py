@@ -1,4 +1,5 @@
-"""Run folders survive everything: stops, kills, full disks, several processes. Each training is a process of its own."""
+"""Run folders survive everything: stops, kills, full disks, several processes. Each training is a process of its
+own."""
 import os
 import shutil
 import signal
@@ -10,18 +11,24 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-SMALL = ['--network.depth', '4', '--training.batch_size', '8', '--training.precision', 'float32', '--training.device', 'cpu']
-MORE = {'transfer-faces': ['--faces', '12', '--training.lr', '3e-4', '--network.norm', 'none'],      # a small rate, no norm: both enlarge rounding
-        'ltae-s-2': ['--training.precision', 'float32'], 'crosschange': ['--from', 'plain-digits', '--training.precision', 'float32', '--training.batch_size', '8']}
+SMALL = ['--network.depth', '4', '--training.batch_size', '8', '--training.precision', 'float32', '--training.device',
+         'cpu']
+# a small rate, no norm: both enlarge rounding
+MORE = {'transfer-faces': ['--faces', '12', '--training.lr', '3e-4', '--network.norm', 'none'],
+        'ltae-s-2': ['--training.precision', 'float32'],
+        'crosschange': ['--from', 'plain-digits', '--training.precision', 'float32', '--training.batch_size', '8']}
 
 
-def options(preset): return [*(SMALL if preset not in ('ltae-s-2', 'crosschange') else ['--training.device', 'cpu']), *MORE.get(preset, [])]
+def options(preset):
+    return [*(SMALL if preset not in ('ltae-s-2', 'crosschange') else ['--training.device', 'cpu']),
+            *MORE.get(preset, [])]
 
 
 def weights(folder): return (folder/'model.safetensors').read_bytes()
 
 
-@pytest.mark.parametrize('preset', ['plain-digits', 'denoising-digits', 'acai-digits', 'transfer-faces', 'ltae-s-2', 'crosschange'])
+@pytest.mark.parametrize('preset', ['plain-digits', 'denoising-digits', 'acai-digits', 'transfer-faces', 'ltae-s-2',
+                                    'crosschange'])
 def test_stopping_and_going_on_gives_the_same_bits(nonvae, tmp_path, preset):
     for folder, steps in (('once', 40), ('twice', 20), ('twice', 40)):
         code, out, err = nonvae('train', preset, '--out', folder, '--training.steps', steps, *options(preset))
@@ -30,11 +37,13 @@ def test_stopping_and_going_on_gives_the_same_bits(nonvae, tmp_path, preset):
     assert weights(tmp_path/'once') == weights(tmp_path/'twice')
 
 
-@pytest.mark.parametrize('preset', ['plain-digits', 'dropout-digits', 'denoising-digits', 'transfer-faces', 'crosschange'])
+@pytest.mark.parametrize('preset', ['plain-digits', 'dropout-digits', 'denoising-digits', 'transfer-faces',
+                                    'crosschange'])
 def test_two_processes_give_the_weights_of_one(run, nonvae, tmp_path, preset):
     chosen = ['--training.steps', '12', *options(preset)]
     assert nonvae('train', preset, '--out', 'one', *chosen)[0] == 0
-    code, out, err = run(sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node', 2, '-m', 'nonvae.cli',
+    code, out, err = run(sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node', 2, '-m',
+                         'nonvae.cli',
                          'train', preset, '--out', 'two', *chosen)
     assert code == 0, err
     one, two = load_file(tmp_path/'one'/'model.safetensors'), load_file(tmp_path/'two'/'model.safetensors')
@@ -42,15 +51,18 @@ def test_two_processes_give_the_weights_of_one(run, nonvae, tmp_path, preset):
 
 
 def test_acai_trains_on_two_processes(run, tmp_path):
-    code, out, err = run(sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node', 2, '-m', 'nonvae.cli',
+    code, out, err = run(sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node', 2, '-m',
+                         'nonvae.cli',
                          'train', 'acai-digits', '--out', 'two', '--training.steps', '4', *SMALL)
     assert code == 0, err
     assert all(t.isfinite().all() for t in load_file(tmp_path/'two'/'model.safetensors').values())
 
 
 def start(tmp_path, *options):
-    return subprocess.Popen([sys.executable, '-m', 'nonvae.cli', 'train', 'plain-digits', '--out', 'run', '--training.steps', '100000', '--training.save_seconds', '0',
-                             *SMALL, *options], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, 'OMP_NUM_THREADS': '1'})
+    return subprocess.Popen([sys.executable, '-m', 'nonvae.cli', 'train', 'plain-digits', '--out', 'run',
+                             '--training.steps', '100000', '--training.save_seconds', '0',
+                             *SMALL, *options], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                            env={**os.environ, 'OMP_NUM_THREADS': '1'})
 
 
 def wait_for(path, seconds=60):
@@ -61,7 +73,8 @@ def wait_for(path, seconds=60):
 
 
 def test_kill_at_any_moment_leaves_a_run_that_goes_on(nonvae, tmp_path):
-    for pause in (.05, .31, .77):                                    # it saves after every step, so a kill often falls into a save
+    # it saves after every step, so a kill often falls into a save
+    for pause in (.05, .31, .77):
         process = start(tmp_path)
         wait_for(tmp_path/'run'/'checkpoint.pt')
         time.sleep(1 + pause)
@@ -88,9 +101,12 @@ def test_interrupt_saves_and_ends_cleanly(tmp_path):
 def test_a_full_disk_is_said_and_the_last_checkpoint_stays(nonvae, run, tmp_path):
     assert nonvae('train', 'plain-digits', '--out', 'run', '--training.steps', '3', *SMALL)[0] == 0
     before = (tmp_path/'run'/'checkpoint.pt').read_bytes()
-    limited = 'import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (8192, 8192)); '\
-              'from nonvae.cli import main; sys.exit(main(sys.argv[1:]))'     # no file may grow beyond 8 KB: writing fails as on a full disk
-    code, out, err = run(sys.executable, '-c', limited, 'train', 'plain-digits', '--out', 'run', '--training.steps', '6', *SMALL)
+    limited = ('import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); '
+               'resource.setrlimit(resource.RLIMIT_FSIZE, (8192, 8192)); '\
+               # no file may grow beyond 8 KB: writing fails as on a full disk
+               'from nonvae.cli import main; sys.exit(main(sys.argv[1:]))')
+    code, out, err = run(sys.executable, '-c', limited, 'train', 'plain-digits', '--out', 'run', '--training.steps',
+                         '6', *SMALL)
     assert code == 2 and 'could not be written' in err and 'Traceback' not in err
     assert (tmp_path/'run'/'checkpoint.pt').read_bytes() == before
     assert not list((tmp_path/'run').glob('.*.partial'))
@@ -99,12 +115,14 @@ def test_a_full_disk_is_said_and_the_last_checkpoint_stays(nonvae, run, tmp_path
 def test_a_folder_that_cannot_be_written(nonvae):
     for place in ('/proc/nonvae-run', '/dev/null/run'):
         code, out, err = nonvae('train', 'plain-digits', '--out', place, '--training.steps', '2', *SMALL)
-        assert code == 2 and 'Traceback' not in err and len([line for line in err.splitlines() if line.startswith('nonvae:')]) == 1, err
+        assert code == 2 and 'Traceback' not in err and len([line for line in err.splitlines()
+                                                             if line.startswith('nonvae:')]) == 1, err
 
 
 def test_a_foreign_or_damaged_checkpoint_is_refused(nonvae, tmp_path):
     assert nonvae('train', 'plain-digits', '--out', 'run', '--training.steps', '2', *SMALL)[0] == 0
-    for name, content in {'foreign': None, 'damaged': (tmp_path/'run'/'checkpoint.pt').read_bytes()[:5000], 'empty': b''}.items():
+    for name, content in {'foreign': None, 'damaged': (tmp_path/'run'/'checkpoint.pt').read_bytes()[:5000],
+                          'empty': b''}.items():
         shutil.copytree(tmp_path/'run', tmp_path/name)
         if content is None: torch.save({'state_dict': {}, 'epoch': 3}, tmp_path/name/'checkpoint.pt')
         else: (tmp_path/name/'checkpoint.pt').write_bytes(content)
@@ -115,9 +133,11 @@ def test_a_foreign_or_damaged_checkpoint_is_refused(nonvae, tmp_path):
 
 
 def test_divergence_stops_the_run_with_advice(nonvae, tmp_path):
-    code, out, err = nonvae('train', 'acai-digits', '--out', 'run', '--training.steps', '300', '--training.lr', '1e8', *SMALL)
+    code, out, err = nonvae('train', 'acai-digits', '--out', 'run', '--training.steps', '300', '--training.lr', '1e8',
+                            *SMALL)
     assert code == 1 and 'Traceback' not in err and 'Try a smaller --training.lr' in err, err
-    if (tmp_path/'run'/'model.safetensors').exists(): assert all(t.isfinite().all() for t in load_file(tmp_path/'run'/'model.safetensors').values())
+    if (tmp_path/'run'/'model.safetensors').exists():
+        assert all(t.isfinite().all() for t in load_file(tmp_path/'run'/'model.safetensors').values())
 
 
 def test_quick_comparison_of_every_method_and_the_second_call_goes_on(nonvae, tmp_path):
@@ -126,8 +146,10 @@ def test_quick_comparison_of_every_method_and_the_second_call_goes_on(nonvae, tm
     names = ('plain', 'dropout', 'denoising', 'acai', 'ltae-s', 'ltae-m', 'plain-crossed', 'acai-crossed')
     assert all(f'| {name} |' in out for name in (*names, 'real images', 'pixel mixtures'))
     made = tmp_path/'comparison'
-    assert {path.name for path in made.iterdir()} == {'table.md', 'scores.json', 'interpolation.png', 'planes.png', *(f'{name}-0' for name in names)}
+    assert {path.name for path in made.iterdir()} == {'table.md', 'scores.json', 'interpolation.png', 'planes.png',
+                                                      *(f'{name}-0' for name in names)}
     before = {name: weights(made/f'{name}-0') for name in names}
     code, again, err = nonvae('compare', '--quick', '--seeds', 1, timeout=900)
     assert code == 0 and {name: weights(made/f'{name}-0') for name in names} == before
-    assert [line for line in again.split('\n') if line.startswith('|')] == [line for line in out.split('\n') if line.startswith('|')]
+    assert [line for line in again.split('\n') if line.startswith('|')] == [line for line in out.split('\n')
+                                                                            if line.startswith('|')]

@@ -1,4 +1,5 @@
-"""JupyterLab in Debian's Chromium: one server and one browser for all tests of a process, one page and one kernel for each notebook."""
+"""JupyterLab in Debian's Chromium: one server and one browser for all tests of a
+process, one page and one kernel for each notebook."""
 import shutil
 import statistics
 import subprocess
@@ -11,12 +12,14 @@ from .lab import Lab, Notebook, Server
 CHROMIUM = next(filter(None, map(shutil.which, ('chromium', 'google-chrome'))), None)
 
 
-def pytest_configure(config): config.addinivalue_line('markers', 'alone: measures time, so nothing else may run beside it')
+def pytest_configure(config):
+    config.addinivalue_line('markers', 'alone: measures time, so nothing else may run beside it')
 
 
 @pytest.fixture(scope='session')
 def browser():
-    sync_api = pytest.importorskip('playwright.sync_api', reason="the browser tests need playwright: pip install -e '.[dev]'")
+    sync_api = pytest.importorskip('playwright.sync_api',
+                                   reason="the browser tests need playwright: pip install -e '.[dev]'")
     if not CHROMIUM: pytest.skip('the browser tests need Chromium: apt-get install chromium fonts-dejavu-core')
     with sync_api.sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=['--no-sandbox'])
@@ -44,7 +47,8 @@ def server(start_server): return start_server()
 def old_kernel(server, tmp_path_factory):
     "The name of a kernel with ipykernel 6.31, which calls back in other threads than version 7 does."
     folder = tmp_path_factory.mktemp('ipykernel')
-    done = subprocess.run([sys.executable, '-m', 'pip', 'install', '-q', '--no-deps', '--target', folder, 'ipykernel==6.31.*'], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, '-m', 'pip', 'install', '-q', '--no-deps', '--target', folder,
+                           'ipykernel==6.31.*'], capture_output=True, text=True)
     if done.returncode: pytest.skip(f'ipykernel 6.31 could not be installed: {done.stderr.strip()[-200:]}')
     server.add_kernel('ipykernel-6', folder)
     return 'ipykernel-6'
@@ -84,18 +88,24 @@ def lab(request, server, browser, pages):
     except Exception:
         pages.clear()
         raise
-    if request.session.testsfailed > failed: pages.clear()              # whatever is still open there, the next test begins with a fresh page
+    # whatever is still open there, the next test begins with a fresh page
+    if request.session.testsfailed > failed: pages.clear()
 
 
 @pytest.fixture
 def measured(record_property):
-    "Prints a time below the tests' results, of several the median: measured('slider to new picture, idle', milliseconds)."
-    def call(what, times): record_property('measured', f'{what}: ' + (f'median {statistics.median(times):.0f} ms (n={len(times)})' if len(times) > 1 else f'{times[0] / 1000:.1f} s'))
+    """Prints a time below the tests' results, of several the median:
+    measured('slider to new picture, idle', milliseconds)."""
+    def call(what, times):
+        record_property('measured',
+                        f'{what}: ' + (f'median {statistics.median(times):.0f} ms (n={len(times)})' if len(times) > 1
+                                       else f'{times[0] / 1000:.1f} s'))
     return call
 
 
 def pytest_terminal_summary(terminalreporter):
     reports = terminalreporter.stats.get('passed', []) + terminalreporter.stats.get('failed', [])
-    lines = [value for report in reports if report.when == 'call' for name, value in report.user_properties if name == 'measured']
+    lines = [value for report in reports if report.when == 'call' for name, value in report.user_properties
+             if name == 'measured']
     if lines: terminalreporter.section('measured in the browser')
     for line in lines: terminalreporter.write_line(line)

@@ -15,19 +15,24 @@ import nbformat
 from conftest import ROOT
 
 SKIPPED = re.compile(r'\s*#\|\s*(slow\b|eval:\s*false)')          # such cells the notebook tests leave out, too
-QUIET = re.compile(r'\d+%\||^No such comm')                       # progress bars; the widget manager asks every new kernel for widgets it does not have yet
+# progress bars; the widget manager asks every new kernel for widgets it does not have yet
+QUIET = re.compile(r'\d+%\||^No such comm')
 
-TRIED = re.compile(r'404 \(Not Found\) \(http://[^/]*/assets/')       # JupyterLab shows a text with its pictures' paths as they are written, and only then finds them
+# JupyterLab shows a text with its pictures' paths as they are written, and only then finds them
+TRIED = re.compile(r'404 \(Not Found\) \(http://[^/]*/assets/')
 
 
 class Server:
-    "JupyterLab on copies of the notebooks in `folder`, with settings, data and kernels of its own; `config` is the text of a jupyter_server_config.py."
+    """JupyterLab on copies of the notebooks in `folder`, with settings, data and kernels of its own;
+    `config` is the text of a jupyter_server_config.py."""
 
     def __init__(self, folder, config=''):
         self.folder, self.home, self.nbs = folder, folder/'home', folder/'work'/'nbs'
         for name in ('nbs', 'assets', 'benchmarks'):
-            shutil.copytree(ROOT/name, folder/'work'/name, ignore=shutil.ignore_patterns('.ipynb_checkpoints', 'data', 'runs', 'comparison'))
-        self.settings('notebook-extension', 'tracker', windowingMode='none')         # every cell stands in the page, also far below
+            shutil.copytree(ROOT/name, folder/'work'/name,
+                            ignore=shutil.ignore_patterns('.ipynb_checkpoints', 'data', 'runs', 'comparison'))
+        # every cell stands in the page, also far below
+        self.settings('notebook-extension', 'tracker', windowingMode='none')
         self.settings('docmanager-extension', 'plugin', autosave=False)
         self.settings('apputils-extension', 'notification', fetchNews='false', checkForUpdates=False)
         (self.home/'config').mkdir()
@@ -36,19 +41,26 @@ class Server:
             free.bind(('127.0.0.1', 0))
             port = free.getsockname()[1]
         self.url, self.log = f'http://127.0.0.1:{port}', folder/'server.log'
-        command = [sys.executable, '-m', 'jupyterlab', '--no-browser', '--allow-root', '--ip=127.0.0.1', f'--port={port}', '--ServerApp.port_retries=0',
-                   '--expose-app-in-browser', '--IdentityProvider.token=', f'--ServerApp.root_dir={folder/"work"}', '--LabApp.news_url=None',
-                   '--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate', '--LabApp.extension_manager=readonly']
-        places = {'JUPYTER_CONFIG_DIR': 'config', 'JUPYTER_DATA_DIR': 'data', 'JUPYTER_RUNTIME_DIR': 'runtime', 'IPYTHONDIR': 'ipython',
+        command = [sys.executable, '-m', 'jupyterlab', '--no-browser', '--allow-root', '--ip=127.0.0.1',
+                   f'--port={port}', '--ServerApp.port_retries=0',
+                   '--expose-app-in-browser', '--IdentityProvider.token=', f'--ServerApp.root_dir={folder/"work"}',
+                   '--LabApp.news_url=None',
+                   '--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate',
+                   '--LabApp.extension_manager=readonly']
+        places = {'JUPYTER_CONFIG_DIR': 'config', 'JUPYTER_DATA_DIR': 'data', 'JUPYTER_RUNTIME_DIR': 'runtime',
+                  'IPYTHONDIR': 'ipython',
                   'JUPYTERLAB_SETTINGS_DIR': 'settings', 'JUPYTERLAB_WORKSPACES_DIR': 'workspaces'}
-        environment = {**os.environ, 'OMP_NUM_THREADS': '1', **{name: str(self.home/place) for name, place in places.items()}}
+        environment = {**os.environ, 'OMP_NUM_THREADS': '1',
+                       **{name: str(self.home/place) for name, place in places.items()}}
         for name in ('IN_TEST', 'MPLBACKEND'): environment.pop(name, None)
-        with open(self.log, 'w') as log: self.process = subprocess.Popen(command, stdout=log, stderr=log, env=environment, cwd=folder)
+        with open(self.log, 'w') as log:
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, env=environment, cwd=folder)
         deadline = time.monotonic() + 60
         while not self.answers():
             if self.process.poll() is not None or time.monotonic() > deadline:
                 self.stop()
-                raise AssertionError(f'JupyterLab did not start (exit code {self.process.poll()}):\n{self.log.read_text()[-3000:]}')
+                raise AssertionError('JupyterLab did not start (exit code '
+                                     f'{self.process.poll()}):\n{self.log.read_text()[-3000:]}')
             time.sleep(.05)
 
     def answers(self):
@@ -60,8 +72,10 @@ class Server:
         paths = os.pathsep.join(filter(None, (str(folder), os.environ.get('PYTHONPATH'))))
         place = self.home/'data'/'kernels'/name
         place.mkdir(parents=True)
-        (place/'kernel.json').write_text(json.dumps({'argv': [sys.executable, '-m', 'ipykernel_launcher', '-f', '{connection_file}'],
-                                                     'display_name': name, 'language': 'python', 'env': {'PYTHONPATH': paths}}))
+        (place/'kernel.json').write_text(json.dumps({'argv': [sys.executable, '-m', 'ipykernel_launcher', '-f',
+                                                              '{connection_file}'],
+                                                     'display_name': name, 'language': 'python',
+                                                     'env': {'PYTHONPATH': paths}}))
 
     def settings(self, extension, plugin, **values):
         place = self.home/'settings'/'@jupyterlab'/extension
@@ -69,13 +83,17 @@ class Server:
         (place/f'{plugin}.jupyterlab-settings').write_text(json.dumps(values))
 
     def write(self, notebook, kernel, until):
-        """The notebook as the tests run it, without outputs and slow cells, and if `until` is given only up to the first cell that contains it.
+        """The notebook as the tests run it, without outputs and slow cells, and if `until` is
+        given only up to the first cell that contains it.
 
         `notebook` is the name of one in nbs/, or a list of cells."""
         if isinstance(notebook, str):
             name, content = f'{notebook}.ipynb', nbformat.read(ROOT/'nbs'/f'{notebook}.ipynb', as_version=4)
-        else: name, content = 'cells.ipynb', nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in notebook])
-        content.cells = [cell for cell in content.cells if cell.cell_type != 'code' or not any(map(SKIPPED.match, cell.source.split('\n')))]
+        else:
+            name, content = 'cells.ipynb', nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell)
+                                                                           for cell in notebook])
+        content.cells = [cell for cell in content.cells if cell.cell_type != 'code'
+                         or not any(map(SKIPPED.match, cell.source.split('\n')))]
         for cell in content.cells:
             if cell.cell_type == 'code': cell.outputs, cell.execution_count = [], None
         if until:
@@ -93,15 +111,18 @@ class Server:
 
 
 class Lab:
-    "JupyterLab's page, loaded once: notebooks are opened in it one after the other. A browser's zoom means fewer, larger points on the same screen."
+    """JupyterLab's page, loaded once: notebooks are opened in it one after the other. A browser's zoom
+    means fewer, larger points on the same screen."""
 
     def __init__(self, server, browser, zoom=1, width=1200, height=1000):
         self.server, self.console = server, []
-        self.page = browser.new_context(viewport={'width': int(width/zoom), 'height': int(height/zoom)}, device_scale_factor=zoom).new_page()
+        self.page = browser.new_context(viewport={'width': int(width/zoom), 'height': int(height/zoom)},
+                                        device_scale_factor=zoom).new_page()
         self.page.set_default_timeout(60_000)
         self.page.add_init_script(path=Path(__file__).with_name('lab.js'))
         self.page.on('pageerror', lambda error: self.console.append(error.stack or str(error)))
-        self.page.on('console', lambda message: message.type == 'error' and self.console.append(f'{message.text} ({message.location.get("url")})'))
+        self.page.on('console', lambda message: message.type == 'error'
+                     and self.console.append(f'{message.text} ({message.location.get("url")})'))
         self.page.goto(f'{server.url}/doc?reset')
         self.page.wait_for_function('() => window.jupyterapp', timeout=60_000)
         self.page.evaluate('() => jupyterapp.restored')
@@ -110,18 +131,21 @@ class Lab:
         "light or dark"
         self._calm()
         if self.page.evaluate('() => document.body.dataset.jpThemeName') != f'JupyterLab {name.capitalize()}':
-            self.page.evaluate("theme => jupyterapp.commands.execute('apputils:change-theme', {theme})", f'JupyterLab {name.capitalize()}')
+            self.page.evaluate("theme => jupyterapp.commands.execute('apputils:change-theme', {theme})",
+                               f'JupyterLab {name.capitalize()}')
             self._calm()
 
     def _calm(self):
-        "JupyterLab shows its sign while it starts and while it changes theme, and trips over it if the theme is changed meanwhile."
+        """JupyterLab shows its sign while it starts and while it changes theme, and
+        trips over it if the theme is changed meanwhile."""
         self.page.wait_for_function("() => !document.querySelector('#jupyterlab-splash')")
 
 
 class Notebook:
     """One notebook, open in the browser. Everything waits for a state and nothing for a time.
 
-    notebook.page is playwright's page; notebook.cell(text) the output of the cell with this text in its source, to look for widgets in it."""
+    notebook.page is playwright's page; notebook.cell(text) the output of the cell with this
+    text in its source, to look for widgets in it."""
 
     def __init__(self, lab, notebook, theme='light', kernel='python3', until=None):
         self.server, self.folder, self.page, self.theme = lab.server, lab.server.nbs, lab.page, lab.theme
@@ -134,7 +158,8 @@ class Notebook:
         "Calls an asynchronous function of lab.js and waits for its end, but not for ever."
         self.page.evaluate('''([name, argument]) => {
             window.ended = null
-            seen[name](argument).then(() => window.ended = 'well', error => window.ended = String(error))}''', [name, argument])
+            seen[name](argument).then(() => window.ended = 'well', error => window.ended = String(error))
+        }''', [name, argument])
         self.page.wait_for_function('() => window.ended !== null', timeout=1000*seconds)
         ended = self.page.evaluate('() => window.ended')
         assert ended == 'well', f'{self.name}: {ended}'
@@ -142,7 +167,8 @@ class Notebook:
     def run(self, text=None, seconds=240):
         "Runs all cells, or the one that contains a text, and waits for the end."
         self._finish('run', None if text is None else self._place(text), seconds)
-        self.on_purpose = self._sentences()                          # a mistake of a cell is an error of the cell, unless the cell expects it
+        # a mistake of a cell is an error of the cell, unless the cell expects it
+        self.on_purpose = self._sentences()
         return self
 
     def _sentences(self): return self.page.locator('.nonvae-wrong').all_inner_texts()
@@ -157,7 +183,8 @@ class Notebook:
         return self.page.locator('.jp-Notebook .jp-Cell').nth(self._place(text)).locator('.jp-Cell-outputArea')
 
     def errors(self):
-        "What went wrong so far, anywhere: in cells, in callbacks of widgets, in the browser. Progress bars are no errors."
+        """What went wrong so far, anywhere: in cells, in callbacks of widgets,
+        in the browser. Progress bars are no errors."""
         said = re.sub(r'\x1b\[[\d;]*m', '', ''.join(self.page.evaluate('() => seen.said')))
         said = '\n'.join(line for line in re.split('[\r\n]', said) if line.strip() and not QUIET.search(line))
         sentences = [text for text in self._sentences() if text not in self.on_purpose]
@@ -174,11 +201,13 @@ class Notebook:
         before = [element.evaluate('element => seen.state(element)') for element in elements]
         yield
         for pair in zip(elements, before):
-            self.page.wait_for_function('([element, before]) => ![null, before].includes(seen.state(element))', arg=list(pair), timeout=1000*seconds)
+            self.page.wait_for_function('([element, before]) => ![null, before].includes(seen.state(element))',
+                                        arg=list(pair), timeout=1000*seconds)
 
     def reads(self, locator, pattern, seconds=60):
         "Waits until this element's text holds the pattern, and returns the text."
-        self.page.wait_for_function('([element, pattern]) => new RegExp(pattern).test(element.textContent)', arg=[locator.element_handle(), pattern], timeout=1000*seconds)
+        self.page.wait_for_function('([element, pattern]) => new RegExp(pattern).test(element.textContent)',
+                                    arg=[locator.element_handle(), pattern], timeout=1000*seconds)
         return locator.text_content()
 
     def plain(self, locator):
@@ -205,11 +234,13 @@ class Notebook:
     def drag(self, handle, picture, moves=24, pixels=8):
         """Drags a slider's handle back and forth and waits for the new picture after each move.
 
-        Returns the milliseconds from each move (the input event's own time stamp) to the picture's load event, as the browser measured them."""
+        Returns the milliseconds from each move (the input event's own time stamp) to the
+        picture's load event, as the browser measured them."""
         picture.scroll_into_view_if_needed()
         handle.scroll_into_view_if_needed()
         picture.evaluate("image => seen.watch(image, 'pointermove')")
-        box, track = handle.bounding_box(), handle.locator('xpath=ancestor::*[contains(@class, "noUi-target")]').bounding_box()
+        box, track = (handle.bounding_box(),
+                      handle.locator('xpath=ancestor::*[contains(@class, "noUi-target")]').bounding_box())
         axis, edge = ('x', 'width') if track['width'] > track['height'] else ('y', 'height')
         now = {'x': box['x'] + box['width']/2, 'y': box['y'] + box['height']/2}
         self.page.mouse.move(**now)
@@ -240,7 +271,10 @@ class Notebook:
         folder = Path(os.environ.get('NONVAE_SCREENSHOTS') or self.server.folder/'screenshots')
         folder.mkdir(parents=True, exist_ok=True)
         size = self.page.viewport_size
-        if locator: self.page.set_viewport_size({**size, 'height': max(size['height'], 250 + int(locator.bounding_box()['height']))})      # all of it, without scrolling
+        # all of it, without scrolling
+        if locator:
+            self.page.set_viewport_size({**size,
+                                         'height': max(size['height'], 250 + int(locator.bounding_box()['height']))})
         (locator or self.page).screenshot(path=folder/f'{name}.png')
         self.page.set_viewport_size(size)
 

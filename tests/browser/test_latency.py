@@ -1,4 +1,5 @@
-"""How long a reader waits, measured in the browser and printed: nothing else may run beside it, and nothing is asserted of time."""
+"""How long a reader waits, measured in the browser and printed: nothing else may
+run beside it, and nothing is asserted of time."""
 import json
 import re
 import time
@@ -41,30 +42,37 @@ bare''']
 def drag_bare_and_mixer(nb, measured, where=''):
     "The yardstick first: what ipywidgets takes for a slider and a picture behind which there is no model."
     bare, mixer = map(nb.cell, ('bare =', 'mixer ='))
-    measured(f"slider to new picture, idle, ipywidgets' own slider and picture, no model{where}", nb.drag(bare.locator('.noUi-handle').first, bare.locator('img')))
-    measured(f'slider to new picture, idle, 32x32{where}', nb.drag(mixer.locator('.noUi-handle').first, mixer.get_by_title('of the way')))
+    measured(f"slider to new picture, idle, ipywidgets' own slider and picture, no model{where}",
+             nb.drag(bare.locator('.noUi-handle').first, bare.locator('img')))
+    measured(f'slider to new picture, idle, 32x32{where}',
+             nb.drag(mixer.locator('.noUi-handle').first, mixer.get_by_title('of the way')))
 
 
 def test_playground(lab, measured):
     start = time.monotonic()
     nb = lab('playground').run()
     measured('playground, from opening to the last cell', [1000 * (time.monotonic() - start)])
-    for name, what, title in (('mixer', '32x32, three models', 'of the way'), ('place', 'map', 'map of '), ('swap', '64x64 colour', 'the face, ')):
+    for name, what, title in (('mixer', '32x32, three models', 'of the way'), ('place', 'map', 'map of '),
+                              ('swap', '64x64 colour', 'the face, ')):
         panel = nb.cell(f'{name} =')
-        measured(f'slider to new picture, idle, {what}', nb.drag(panel.locator('.noUi-handle').first, panel.get_by_title(title).last))
+        measured(f'slider to new picture, idle, {what}',
+                 nb.drag(panel.locator('.noUi-handle').first, panel.get_by_title(title).last))
 
 
 def test_while_training(lab, measured):
     nb = lab(CELLS).run()
     panel, mixer, swap = map(nb.cell, ('panel =', 'mixer =', 'swap ='))
     drag_bare_and_mixer(nb, measured)
-    measured('slider to new picture, idle, 128x128 colour', nb.drag(swap.locator('.noUi-handle').first, swap.get_by_title('the face, ')))
+    measured('slider to new picture, idle, 128x128 colour',
+             nb.drag(swap.locator('.noUi-handle').first, swap.get_by_title('the face, ')))
     with nb.change(panel.get_by_title('loss over steps')): button(panel, 'Train').click()
-    measured('slider to new picture, while training, 32x32', nb.drag(mixer.locator('.noUi-handle').first, mixer.get_by_title('of the way')))
+    measured('slider to new picture, while training, 32x32',
+             nb.drag(mixer.locator('.noUi-handle').first, mixer.get_by_title('of the way')))
 
 
 def test_with_the_setting_of_lesson_8(start_server, browser, measured):
-    lesson = ''.join(''.join(cell['source']) for cell in json.loads((ROOT/'nbs'/'08_widgets.ipynb').read_text())['cells'])
+    lesson = ''.join(''.join(cell['source'])
+                     for cell in json.loads((ROOT/'nbs'/'08_widgets.ipynb').read_text())['cells'])
     config = re.search(r'```python\n(# jupyter_server_config\.py.*?)```', lesson, re.DOTALL)[1]
     nb = Notebook(Lab(start_server(config), browser), CELLS).run()
     drag_bare_and_mixer(nb, measured, ', messages sent at once')

@@ -1,4 +1,5 @@
-"""Every notebook that has widgets, in a real browser: its cells run, the panels train, every slider brings a new picture.
+"""Every notebook that has widgets, in a real browser: its cells run, the panels
+train, every slider brings a new picture.
 
 Up to the last widget; NONVAE_ALL_CELLS=1 runs what comes after it, too, which nbdev_test has done."""
 import os
@@ -16,7 +17,8 @@ WIDGETS = re.compile(r'^\w+ = \w*(Panel|Explorer)\(', re.MULTILINE)
 def widget_cells(path):
     "The cells that make a widget and show it."
     cells = nbformat.read(path, as_version=4).cells
-    return [cell.source for cell in cells if cell.cell_type == 'code' and WIDGETS.search(cell.source) and re.fullmatch(r'\w+', cell.source.split('\n')[-1])]
+    return [cell.source for cell in cells if cell.cell_type == 'code' and WIDGETS.search(cell.source)
+            and re.fullmatch(r'\w+', cell.source.split('\n')[-1])]
 
 
 LESSONS = {path.stem: widget_cells(path) for path in sorted(ROOT.glob('nbs/*.ipynb')) if widget_cells(path)}
@@ -24,7 +26,9 @@ LESSONS = {path.stem: widget_cells(path) for path in sorted(ROOT.glob('nbs/*.ipy
 
 def train(nb, panel):
     "Train until the step, the curves and the pictures have changed; pause, which saves."
-    with nb.change(status(panel), panel.get_by_title('loss over steps'), panel.get_by_title('held-out images after'), seconds=90): button(panel, 'Train').click()
+    with nb.change(status(panel), panel.get_by_title('loss over steps'), panel.get_by_title('held-out images after'),
+                   seconds=90):
+        button(panel, 'Train').click()
     button(panel, 'Pause').click()
     nb.reads(panel, 'Saved after step')
 
@@ -36,7 +40,8 @@ def explore(nb, panel):
         if not picture.count(): continue
         for handle in panel.locator('.noUi-handle').filter(visible=True).all(): nb.drag(handle, picture, moves=3)
         return
-    with nb.change(panel.get_by_title('after: '), panel.get_by_title('distance of the codes')): button(panel, 'Run').click()
+    with nb.change(panel.get_by_title('after: '), panel.get_by_title('distance of the codes')):
+        button(panel, 'Run').click()
     nb.reads(panel, 'steps: the distance went from')
 
 
@@ -44,9 +49,11 @@ def explore(nb, panel):
 def test_lesson(lab, name):
     nb = lab(name, until=None if os.environ.get('NONVAE_ALL_CELLS') else LESSONS[name][-1]).run()
     assert nb.errors() == []
-    assert nb.page.locator('img').evaluate_all('images => images.filter(image => !image.naturalWidth).map(image => image.outerHTML)') == []
+    assert nb.page.locator('img').evaluate_all('images => images.filter(image => !image.naturalWidth).map(image => '
+                                               'image.outerHTML)') == []
     for k, source in enumerate(LESSONS[name], 1):
         panel = nb.cell(source).locator('.nonvae').first
         (train if 'TrainingPanel(' in source else explore)(nb, panel)
-        assert set(nb.plain(panel.locator('img:visible'))) <= {'face 1'}          # (a picture of one colour is uploaded in 08_widgets)
+        # (a picture of one colour is uploaded in 08_widgets)
+        assert set(nb.plain(panel.locator('img:visible'))) <= {'face 1'}
         nb.screenshot(f'{name}-{k}', panel)

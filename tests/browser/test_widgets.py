@@ -1,4 +1,5 @@
-"""What a reader does with the widgets, in a real browser: on both kernels, by mouse and by keyboard, with good files and bad ones, at every size."""
+"""What a reader does with the widgets, in a real browser: on both kernels, by mouse and by
+keyboard, with good files and bad ones, at every size."""
 import re
 from pathlib import Path
 
@@ -15,7 +16,8 @@ from nonvae.training import Trainer
 from nonvae.widgets import InterpolationExplorer, TrainingPanel
 train, held_out = digits()
 trainer = Trainer(ACAI.pretrained('digits'), train, held_out, out=tempfile.mkdtemp() + '/run')''',
-          'panel = TrainingPanel(trainer)\npanel', 'second = TrainingPanel(trainer)\nsecond', 'mixer = InterpolationExplorer(trainer.method, held_out)\nmixer']
+          'panel = TrainingPanel(trainer)\npanel', 'second = TrainingPanel(trainer)\nsecond',
+          'mixer = InterpolationExplorer(trainer.method, held_out)\nmixer']
 
 
 def test_training_and_exploring_on_both_kernels(lab, kernel):
@@ -25,11 +27,15 @@ def test_training_and_exploring_on_both_kernels(lab, kernel):
     panel, second, mixer = map(nb.cell, ('panel =', 'second =', 'mixer ='))
     with nb.change(status(panel), status(second)): button(panel, 'One step').click()
     assert steps() == 1
-    with nb.change(status(panel), panel.get_by_title('loss over steps'), panel.get_by_title('held-out images after')): button(panel, 'Train').click()
-    assert len(nb.drag(mixer.locator('.noUi-handle').first, mixer.get_by_title('of the way'), moves=5)) == 5        # the kernel is free while it trains
-    with nb.change(status(second)): button(second, 'Train').click()                                                # the other panel takes over
+    with nb.change(status(panel), panel.get_by_title('loss over steps'), panel.get_by_title('held-out images after')):
+        button(panel, 'Train').click()
+    # the kernel is free while it trains
+    assert len(nb.drag(mixer.locator('.noUi-handle').first, mixer.get_by_title('of the way'), moves=5)) == 5
+    # the other panel takes over
+    with nb.change(status(second)): button(second, 'Train').click()
     button(panel, 'Train').wait_for()
-    nb.run('second =')                                                                                             # a cell that runs again ends what it started
+    # a cell that runs again ends what it started
+    nb.run('second =')
     at = steps()
     second = nb.cell('second =')
     with nb.change(status(second)): button(second, 'One step').click()
@@ -58,14 +64,17 @@ def test_files_come_in_and_go_out(lab, tmp_path):
     nb.upload(button(swap, 'Your photograph'), tmp_path/'me.jpg')
     swap.get_by_title('me.jpg: the square that is used').wait_for()
     for panel, chooser in ((mixer, 'Your picture'), (swap, 'Your photograph')):
-        for name, sentence in {'notes.png': 'notes.png is not a picture', 'huge.png': 'huge.png has more than 25 million pixels', 'dot.png': 'dot.png is only 1x1 pixels'}.items():
+        for name, sentence in {'notes.png': 'notes.png is not a picture',
+                               'huge.png': 'huge.png has more than 25 million pixels',
+                               'dot.png': 'dot.png is only 1x1 pixels'}.items():
             nb.upload(button(panel, chooser), tmp_path/name)
             nb.reads(panel, sentence)
         button(panel, 'Save PNG').click()
         nb.reads(panel, 'Saved to (interpolation|transfer).png')
     button(mixer, 'Save GIF').click()
     nb.reads(mixer, 'Saved to interpolation.gif')
-    assert Image.open(nb.folder/'interpolation.gif').n_frames > 10 and Image.open(nb.folder/'interpolation.png').width > 200 and (nb.folder/'transfer.png').exists()
+    assert (Image.open(nb.folder/'interpolation.gif').n_frames > 10
+            and Image.open(nb.folder/'interpolation.png').width > 200 and (nb.folder/'transfer.png').exists())
 
 
 def test_choosing_and_animating(lab):
@@ -73,7 +82,8 @@ def test_choosing_and_animating(lab):
     mixer = nb.cell('mixer =')
     frame, strip = mixer.get_by_title('of the way').first, mixer.get_by_title('frames from image A')
     with nb.change(mixer.get_by_title('image A:'), frame): button(mixer, 'Random').click()
-    with nb.change(mixer.get_by_title('image A:'), frame): mixer.locator('button.nonvae-thumbnail:not(.nonvae-chosen)').first.click()
+    with nb.change(mixer.get_by_title('image A:'), frame):
+        mixer.locator('button.nonvae-thumbnail:not(.nonvae-chosen)').first.click()
     with nb.change(frame): mixer.get_by_label('path').select_option('along an arc (slerp)')
     with nb.change(frame): button(mixer, 'Animate').click()
     button(mixer, 'Pause').click()
