@@ -24,7 +24,7 @@ from nonvae.training import Method, Trainer
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+    parser = argparse.ArgumentParser(description=__doc__.split('\n\n')[0])
     parser.add_argument('--preset', default='acai-lines-cpu')
     parser.add_argument('--steps', type=int, default=None, help="default: the preset's")
     parser.add_argument('--threads', type=int, default=1)

@@ -33,7 +33,7 @@ def timed(work):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+    parser = argparse.ArgumentParser(description=__doc__.split('\n\n')[0])
     parser.add_argument('--images', type=int, default=20_000)
     parser.add_argument('--size', type=int, default=64)
     parser.add_argument('--repeats', type=int, default=5)

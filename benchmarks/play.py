@@ -19,7 +19,7 @@ from nonvae.datasets import digits
 from nonvae.training import Trainer
 from nonvae.widgets import InterpolationExplorer, TrainingPanel
 
-parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+parser = argparse.ArgumentParser(description=__doc__.split('\n\n')[0])
 parser.add_argument('--minutes', type=int, default=10)
 minutes = parser.parse_args().minutes
 

@@ -373,8 +373,7 @@ def _busy(dest):
 def preprocess(root: str, dest: str, attributes: str | None = None, config: str = 'glasses', num_test_imgs: int = 64,
                split: str = 'first', folders: bool = False, pack: int | None = None, crop: int = 178,
                skip_bad: bool = False):
-    """Divides CelebA, or your own pictures, into two domains: lists of training and test images, and
-    with --pack the images themselves.
+    """Divides CelebA, or your own pictures, into two domains: lists of training and test images.
 
     Args:
         root: the folder of images (img_align_celeba), or of the folders trainA, trainB, testA and testB

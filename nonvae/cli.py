@@ -229,8 +229,7 @@ def list_presets():
 
 # %% ../nbs/30_cli.ipynb #30-cli-012
 def demo(out: str = 'demo', quick: bool = False, seed: int = 0):
-    """Trains a plain autoencoder and ACAI on 4,000 handwritten digits and compares them: minutes on a
-    laptop, no network, no GPU.
+    """Trains a plain autoencoder and ACAI on 4,000 handwritten digits and compares them, in minutes.
 
     Args:
         out: the folder to write
@@ -338,7 +337,7 @@ def compare_command(arguments):
     count = next((i for i, a in enumerate(arguments) if a.startswith('-')), len(arguments))
     runs, arguments = arguments[:count], arguments[count:]
     parser = jsonargparse.ArgumentParser(prog='nonvae compare [RUN ...]', exit_on_error=False,
-                                         description=compare.__doc__.split('\n')[0])
+                                         description=compare.__doc__.split('\n\n')[0])
     parser.add_function_arguments(compare, skip={'runs'})
     for action in parser._actions:
         action.help = {'out': 'the folder to write', 'quick': 'a few steps only, to see that everything works',
@@ -361,7 +360,7 @@ def run_command(name, arguments):
                           f"{', '.join(COMMANDS)}.")
     if name in ('train', 'compare'): return COMMANDS[name](arguments)      # these two have arguments of their own kind
     parser = jsonargparse.ArgumentParser(prog=f'nonvae {name}', exit_on_error=False,
-                                         description=COMMANDS[name].__doc__.split('\n')[0])
+                                         description=COMMANDS[name].__doc__.split('\n\n')[0])
     parser.add_function_arguments(COMMANDS[name], as_positional=name != 'preprocess')
     return COMMANDS[name](**vars(run_parser(parser, arguments)))
 

@@ -172,11 +172,11 @@ def latent_planes(models, data, count=1000):
 
 # %% ../nbs/20_compare.ipynb #20-compare-014
 def compare(runs=(), out: str = 'comparison', quick: bool = False, seeds: int = 3):
-    """Compare methods on held-out images; writes table.md, scores.json, interpolation.png and planes.png
-    to `out`. Returns the rows, or None if stopped.
+    """Compare methods on held-out images: table.md, scores.json, interpolation.png and planes.png.
 
-    `runs` are run folders or weights, trained on the same data. Without any, all methods of the package are trained
-    first on 4,000 digits, `seeds` times each (`out`/NAME-SEED); the same call goes on where an earlier one stopped."""
+    They are written to `out`. Returns the rows, or None if stopped. `runs` are run folders or weights, trained on the
+    same data. Without any, all methods of the package are trained first on 4,000 digits, `seeds` times each
+    (`out`/NAME-SEED); the same call goes on where an earlier one stopped."""
     out, start = Path(out), time.monotonic()
     if seeds < 1: raise NonvaeError(f'seeds must be at least 1, but it is {seeds}.')
     groups = group_runs(runs) if runs else train_contenders(out, seeds, quick)

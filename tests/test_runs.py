@@ -101,9 +101,9 @@ def test_interrupt_saves_and_ends_cleanly(tmp_path):
 def test_a_full_disk_is_said_and_the_last_checkpoint_stays(nonvae, run, tmp_path):
     assert nonvae('train', 'plain-digits', '--out', 'run', '--training.steps', '3', *SMALL)[0] == 0
     before = (tmp_path/'run'/'checkpoint.pt').read_bytes()
+    # no file may grow beyond 8 KB: writing fails as on a full disk
     limited = ('import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); '
-               'resource.setrlimit(resource.RLIMIT_FSIZE, (8192, 8192)); '\
-               # no file may grow beyond 8 KB: writing fails as on a full disk
+               'resource.setrlimit(resource.RLIMIT_FSIZE, (8192, 8192)); '
                'from nonvae.cli import main; sys.exit(main(sys.argv[1:]))')
     code, out, err = run(sys.executable, '-c', limited, 'train', 'plain-digits', '--out', 'run', '--training.steps',
                          '6', *SMALL)
