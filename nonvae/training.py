@@ -5,7 +5,7 @@ __all__ = ['WEIGHTS', 'MAY_CHANGE', 'EXPERIMENTS', 'check_types', 'Training', 'C
            'TrainingDiverged', 'Trainer', 'plain', 'differences']
 
 # %% ../nbs/05_training.ipynb #05-training-002
-import csv, io, json, os, signal, threading, time
+import csv, io, json, os, re, signal, threading, time
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -257,6 +257,9 @@ def processes():
         if together: torch.distributed.destroy_process_group()
 
 # %% ../nbs/05_training.ipynb #05-training-017
+# what a process that was killed was just writing to its run folder
+_KILLED = re.compile(r'\.(checkpoint\.pt|model\.safetensors|config\.yaml|history\.csv|\d{7}\.png)\.\d+\.partial')
+
 class TrainingDiverged(NonvaeError):
     "A loss term or a weight is not a finite number any more."
 
@@ -399,6 +402,8 @@ class Trainer:
             if self.stamp() not in (None, self.on_disk):
                 raise NonvaeError(f'{self.out} was trained on by somebody else since step {self.steps_done}: make a '
                                   'new Trainer of it to go on from there, or choose another --out.')
+            for path in [*self.out.glob('.*.partial'), *self.out.glob('pictures/.*.partial')]:
+                if _KILLED.fullmatch(path.name): path.unlink(missing_ok=True)
             yield
 
     @contextmanager

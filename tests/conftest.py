@@ -1,4 +1,5 @@
-"""Every test runs programs of its own in a fresh process, as a user would, in a temporary folder."""
+"""Every test runs programs in processes of their own, as a user would, in a temporary folder."""
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -7,6 +8,40 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
+
+# torch is imported once, in a server, and each command of nonvae forks from there
+processes = multiprocessing.get_context('forkserver')
+processes.set_forkserver_preload(['nonvae.cli'])
+
+
+def begin(work, cwd, *arguments):
+    "A new process that calls work(*arguments), which returns the exit code, in the folder cwd."
+    process = processes.Process(target=_work, args=(work, cwd, arguments))
+    process.start()
+    return process
+
+
+def end(process, cwd, timeout=300):
+    "Waits for a process: (exit code, output, error output)."
+    process.join(timeout)
+    if process.exitcode is None: process.kill()
+    assert process.exitcode is not None, f'it does not end within {timeout} seconds'
+    return process.exitcode, (cwd/'out.txt').read_text(), (cwd/'err.txt').read_text()
+
+
+def _work(work, cwd, arguments):
+    import torch
+    torch.set_num_threads(1)
+    os.chdir(cwd)
+    sys.stdout, sys.stderr = open('out.txt', 'w'), open('err.txt', 'w')
+    code = work(*arguments)
+    sys.stdout.flush(), sys.stderr.flush()
+    os._exit(code)
+
+
+def _command(*arguments):
+    from nonvae.cli import main
+    return main([str(argument) for argument in arguments])
 
 
 @pytest.fixture
@@ -22,6 +57,6 @@ def run(tmp_path):
 
 
 @pytest.fixture
-def nonvae(run):
-    "Runs the command line: nonvae('train', 'plain-digits', ...)."
-    return lambda *arguments, **options: run(sys.executable, '-m', 'nonvae.cli', *arguments, **options)
+def nonvae(tmp_path):
+    "Runs the command line: nonvae('train', 'plain-digits', ...) gives (exit code, output, error output)."
+    return lambda *arguments, **options: end(begin(_command, tmp_path, *arguments), tmp_path, **options)

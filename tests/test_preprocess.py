@@ -1,13 +1,13 @@
 """Lists and packed images, as a user makes them: the whole way on a drawn CelebA, kills, full disks, other
 folders. Each command is a process of its own."""
 import json
-import multiprocessing
 import os
 import sys
 import time
 from pathlib import Path
 
 import pytest
+from conftest import begin, end
 
 from nonvae import celeba
 from nonvae.celeba import LISTS, load_domains
@@ -17,12 +17,10 @@ from nonvae.faces import write_celeba
 MANY = 6000
 
 
-def command(cwd, largest_file, save_seconds, options):
-    """What the command line does, in a process of its own: a sentence and exit code 2 for what the user can
-    put right. Its last words are its peak memory."""
+def command(largest_file, save_seconds, options):
+    """What the command line does: a sentence and exit code 2 for what the user can put right. Its last words are
+    its peak memory."""
     import resource
-    os.chdir(cwd)
-    sys.stdout, sys.stderr = open('out.txt', 'w'), open('err.txt', 'w')
     # no file may grow beyond: as on a full disk
     if largest_file: resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
     if save_seconds is not None: celeba._Packing.save_seconds = save_seconds
@@ -34,30 +32,15 @@ def command(cwd, largest_file, save_seconds, options):
     resource.setrlimit(resource.RLIMIT_FSIZE,
                        (largest_file or resource.RLIM_INFINITY, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == 'darwin' else 1024))
-    sys.stdout.flush(), sys.stderr.flush()
-    os._exit(code)
-
-
-# torch is imported once, in the server, and each command forks from there
-processes = multiprocessing.get_context('forkserver')
-processes.set_forkserver_preload(['nonvae.celeba'])
+    return code
 
 
 def start(cwd, largest_file=None, save_seconds=None, **options):
-    process = processes.Process(target=command,
-                                args=(cwd, largest_file, save_seconds,
-                                      {key: os.fspath(value) if isinstance(value, Path) else value
-                                       for key, value in options.items()}))
-    process.start()
-    return process
+    plain = {key: os.fspath(value) if isinstance(value, Path) else value for key, value in options.items()}
+    return begin(command, cwd, largest_file, save_seconds, plain)
 
 
-def preprocess(cwd, **options):
-    "(exit code, output, error output) of the command."
-    process = start(cwd, **options)
-    process.join(120)
-    assert process.exitcode is not None, 'it hangs'
-    return process.exitcode, (cwd/'out.txt').read_text(), (cwd/'err.txt').read_text()
+def preprocess(cwd, **options): return end(start(cwd, **options), cwd, timeout=120)
 
 
 def content(folder): return {path.name: path.read_bytes() for path in folder.iterdir()}
