@@ -184,10 +184,9 @@ def peak(dtype, device):
     conv = nn.Conv2d(256, 256, 3, padding=1).to(device, dtype).to(memory_format=torch.channels_last)
     a = torch.randn(2048, 2048, dtype=dtype, device=device)
     with torch.no_grad():
-        rates = {'convolution': 2 * 16 * 32 * 32 * 256 * 256 * 9 / min(seconds(lambda: conv(x), device)
-                                                                       for _ in range(5)),
-                 'matrix product': 2 * 2048**3 / min(seconds(lambda: a @ a, device) for _ in range(5))}
-    return max(rates.values())
+        convolution = min(seconds(lambda: conv(x), device) for _ in range(5))
+        product = min(seconds(lambda: a @ a, device) for _ in range(5))
+    return max(2 * 16 * 32 * 32 * 256 * 256 * 9 / convolution, 2 * 2048**3 / product)
 
 
 def worker(pipe, name, variant, device, threads):

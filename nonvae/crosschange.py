@@ -196,8 +196,8 @@ class CrossChange(Method):
 
     def players(self):
         "The autoencoder's, when it trains on its own loss; otherwise one: the encoder, perhaps with the decoder."
-        return self.autoencoder.players() if self.config.own_loss else {'encoder': [p for p in self.parameters()
-                                                                                    if p.requires_grad]}
+        if self.config.own_loss: return self.autoencoder.players()
+        return {'encoder': [p for p in self.parameters() if p.requires_grad]}
 
     def encoders(self): return self.autoencoder.encoders()
 

@@ -146,9 +146,8 @@ def knn_accuracy(train_codes, train_labels, test_codes, test_labels, k=5):
     if len(train_codes) < k:
         raise NonvaeError(f'{k} nearest neighbours need at least as many training codes, but there are '
                           f'{len(train_codes)}.')
-    return float(KNeighborsClassifier(k).fit(np.asarray(train_codes),
-                                             np.asarray(train_labels)).score(np.asarray(test_codes),
-                                                                             np.asarray(test_labels)))
+    classifier = KNeighborsClassifier(k).fit(np.asarray(train_codes), np.asarray(train_labels))
+    return float(classifier.score(np.asarray(test_codes), np.asarray(test_labels)))
 
 def cluster_scores(train_codes, test_codes, test_labels, inits=4, seed=0):
     """K-means, one cluster for each class, on the training codes (N, d) as they are; what it makes of

@@ -172,6 +172,6 @@ class VAE(Method):
         mean, log_variance = self.encoder(x).float().chunk(2, 1)
         z = mean + (log_variance / 2).exp() * batch_noise(mean.shape, mean.device)
         divergence = (mean.square() + log_variance.exp() - 1 - log_variance).sum(1).mean() / 2
-        return {'cross_entropy': F.binary_cross_entropy_with_logits(self.decoder.layers(z).float(),
-                                                                    (x.flatten(1) + 1) / 2),
+        logits, pixels = self.decoder.layers(z).float(), (x.flatten(1) + 1) / 2
+        return {'cross_entropy': F.binary_cross_entropy_with_logits(logits, pixels),
                 'divergence': divergence / x[0].numel()}

@@ -30,9 +30,8 @@ def check_types(config):
     names = {int: 'a whole number', float: 'a number', bool: 'true or false', str: 'text'}
     for one in fields(config):
         value = getattr(config, one.name)
-        if not isinstance(one.type, type) or isinstance(value, one.type) or (one.type is float
-                                                                             and isinstance(value, int)):
-            continue
+        if not isinstance(one.type, type) or isinstance(value, one.type): continue
+        if one.type is float and isinstance(value, int): continue
         raise NonvaeError(f'{one.name} must be {names.get(one.type, "a group of fields")}, but it is {value!r}.')
 
 @dataclass(frozen=True)
@@ -309,9 +308,8 @@ class Trainer:
             self.method.train()
             turn = self.steps_done // self.method.steps_per_batch
             batch = self.batches[turn].contiguous(memory_format=self.memory_format)
-            with seeded(self.training.seed, turn + 1, self.device), torch.autocast(self.device.type, self.dtype,
-                                                                                   enabled=self.dtype != torch.float32):
-                terms = self.module(batch)
+            lower = torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32)
+            with seeded(self.training.seed, turn + 1, self.device), lower: terms = self.module(batch)
             loss = sum(self.method.term_weights.get(name, 1.) * term for name, term in terms.items())
             self.optimizer.zero_grad()
             loss.backward()

@@ -294,8 +294,8 @@ class _Thumbnails:
         self.panel, self.images, self.names, self.chosen, self.picked = panel, images, list(names), chosen, picked
         self.letters, self.turn = list(chosen), 0
         self.look = widgets.HTML(layout={'display': 'none'})
-        self.layout, self.style = widgets.Layout(width=f'{width}px', height=f'{width}px',
-                                                 margin='2px'), widgets.ButtonStyle()
+        self.layout = widgets.Layout(width=f'{width}px', height=f'{width}px', margin='2px')
+        self.style = widgets.ButtonStyle()
         self.next, self.buttons, self.row = widgets.HTML(), [], _row()
         self.add(images[:0], [])
 
@@ -348,9 +348,8 @@ class InterpolationExplorer(Panel):
     `models` is a method, or {name: method}; `images` an ImageSet or a batch (N, C, H, W) in [-1, 1], of which the
     first `thumbnails` can be chosen. Saves strips and animations to `folder`."""
     def __init__(self, models, images, thumbnails=14, folder='.'):
-        self.models = ({str(name): model
-                        for name, model in models.items()} if isinstance(models, dict)
-                       else {getattr(models, 'name', None) or 'model': models})
+        if not isinstance(models, dict): models = {getattr(models, 'name', None) or 'model': models}
+        self.models = {str(name): model for name, model in models.items()}
         if not self.models: raise NonvaeError('There is no model to explore: give at least one.')
         some, names = _some_images(images, thumbnails)
         for name, model in self.models.items(): self.check(name, model, some)
@@ -530,8 +529,7 @@ class TransferExplorer(Panel):
         self.strength, self.glasses, self.face = self.on(self.move,
             widgets.IntSlider(100, 0, 200, description='how strong (%)', **options),
             widgets.IntSlider(0, description='giver 1 to giver 2 (%)', **options),
-                                                         widgets.IntSlider(0, description='face 1 to face 2 (%)',
-                                                                           **options))
+            widgets.IntSlider(0, description='face 1 to face 2 (%)', **options))
         self.upload = self.on(self.receive,
                               widgets.FileUpload(accept='image/*', description='Your photograph',
                                                  layout={'width': 'auto'}))
@@ -850,8 +848,8 @@ class TrainingPanel(Panel):
                               'Trainer(method, images).')
         super().__init__()
         self.trainer, self.pictures, self.speed, self.halting = trainer, pictures, None, False
-        self.curve = ([(row['step'], {name: value for name, value in row.items()
-                                      if name not in ('step', 'images', 'seconds')}) for row in trainer.history])
+        terms = lambda row: {name: row[name] for name in row if name not in ('step', 'images', 'seconds')}
+        self.curve = [(row['step'], terms(row)) for row in trainer.history]
         self.last_drawing = self.last_work = time.monotonic()
         self.clock = _Clock(self, 'Train', 'Pause', 'play', 20, max=2**31 - 1, show_repeat=False)
         self.on(self.turned, self.clock.toggle)
@@ -867,9 +865,8 @@ class TrainingPanel(Panel):
         self.status = widgets.HTML()
         self.bar = widgets.IntProgress(0, 0, trainer.training.steps, layout={'width': '200px'})
         self.figure = _figure()
-        self.losses, self.picture = (_Picture(value=_BLANK,
-                                              layout={'width': '440px', 'height': '260px'}),
-                                     _image('held-out images', 420, 10, smooth=True))
+        self.losses = _Picture(value=_BLANK, layout={'width': '440px', 'height': '260px'})
+        self.picture = _image('held-out images', 420, 10, smooth=True)
         legend = (f'From top: {html.escape(trainer.method.snapshot_rows)}.' if trainer.held_out
                   else 'No pictures: the Trainer was made without held_out images.')
         place = (f'Checkpoints: {trainer.out}, at every pause and every {trainer.training.save_seconds:g} seconds.'
@@ -961,8 +958,8 @@ class TrainingPanel(Panel):
         "Keep the state of training, in the run folder if there is one."
         with self.trainer.alone(): self.trainer.save()
         for panel in self.same_trainer(): panel.refresh()
-        self.say(f'Saved after step {self.trainer.steps_done:,}' + (f' to {self.trainer.out}.' if self.trainer.out
-                                                                    else ', in memory.'))
+        place = f' to {self.trainer.out}.' if self.trainer.out else ', in memory.'
+        self.say(f'Saved after step {self.trainer.steps_done:,}{place}')
 
     def reset(self):
         "Back to the last checkpoint: that of the run folder, or the one in memory."
@@ -1042,8 +1039,8 @@ class TrainingPanel(Panel):
         if self.trainer.held_out:
             pixels = tile(*self.trainer.snapshot(self.pictures), fill=128)
             scale = 420 / max(pixels.shape)
-            self.picture.layout.width, self.picture.layout.height = (f'{round(scale * edge)}px'
-                                                                     for edge in pixels.shape[1::-1])
+            height, width = (f'{round(scale * edge)}px' for edge in pixels.shape[:2])
+            self.picture.layout.width, self.picture.layout.height = width, height
             self.picture.value = _png(pixels)
             self.picture.tooltip = (f'held-out images after step {self.trainer.steps_done}: '
                                     f'{self.trainer.method.snapshot_rows}')

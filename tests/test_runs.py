@@ -115,8 +115,8 @@ def test_a_full_disk_is_said_and_the_last_checkpoint_stays(nonvae, run, tmp_path
 def test_a_folder_that_cannot_be_written(nonvae):
     for place in ('/proc/nonvae-run', '/dev/null/run'):
         code, out, err = nonvae('train', 'plain-digits', '--out', place, '--training.steps', '2', *SMALL)
-        assert code == 2 and 'Traceback' not in err and len([line for line in err.splitlines()
-                                                             if line.startswith('nonvae:')]) == 1, err
+        sentences = [line for line in err.splitlines() if line.startswith('nonvae:')]
+        assert code == 2 and 'Traceback' not in err and len(sentences) == 1, err
 
 
 def test_a_foreign_or_damaged_checkpoint_is_refused(nonvae, tmp_path):
@@ -151,5 +151,5 @@ def test_quick_comparison_of_every_method_and_the_second_call_goes_on(nonvae, tm
     before = {name: weights(made/f'{name}-0') for name in names}
     code, again, err = nonvae('compare', '--quick', '--seeds', 1, timeout=900)
     assert code == 0 and {name: weights(made/f'{name}-0') for name in names} == before
-    assert [line for line in again.split('\n') if line.startswith('|')] == [line for line in out.split('\n')
-                                                                            if line.startswith('|')]
+    table = lambda text: [line for line in text.split('\n') if line.startswith('|')]
+    assert table(again) == table(out)

@@ -90,8 +90,8 @@ class Server:
         if isinstance(notebook, str):
             name, content = f'{notebook}.ipynb', nbformat.read(ROOT/'nbs'/f'{notebook}.ipynb', as_version=4)
         else:
-            name, content = 'cells.ipynb', nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell)
-                                                                           for cell in notebook])
+            cells = [nbformat.v4.new_code_cell(cell) for cell in notebook]
+            name, content = 'cells.ipynb', nbformat.v4.new_notebook(cells=cells)
         content.cells = [cell for cell in content.cells if cell.cell_type != 'code'
                          or not any(map(SKIPPED.match, cell.source.split('\n')))]
         for cell in content.cells:
