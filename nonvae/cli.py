@@ -276,7 +276,8 @@ def demo(out: str = 'demo', quick: bool = False, seed: int = 0):
             'In the middle columns the plain autoencoder shows two digits at once, ACAI one that changes.')
     print(f'Done in {(time.monotonic() - begin) / 60:.1f} minutes. Look at {out}/interpolation.png. {what}\n'
           f'{out}/interpolation.gif shows it moving, {out}/scores.json holds the numbers.\n'
-          'Next, see how it works and play with it: jupyter lab nbs/, and open 11_acai.ipynb.')
+          "Next, see how it works and play with it: pip install 'nonvae[lab]', then jupyter lab nbs/ in a clone of the "
+          'repository, and open 11_acai.ipynb.')
 
 def score_table(scores):
     "The scores of the demo as text, one row a model."

@@ -5,7 +5,7 @@ __all__ = ['from_browser', 'Panel', 'uploaded_image', 'free_name', 'Interpolatio
            'LatentExplorer', 'AugmentationExplorer', 'TrainingPanel']
 
 # %% ../nbs/08_widgets.ipynb #08-widgets-002
-import base64, html, io, math, time, warnings, weakref
+import atexit, base64, html, io, math, time, warnings, weakref
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +18,7 @@ from IPython import get_ipython
 from matplotlib import pyplot as plt
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from PIL import Image, ImageDraw
 
 from .core import NonvaeError, model_lock, save_image, seeded, show, tile, to_float, to_uint8
@@ -140,6 +141,11 @@ class Panel(widgets.VBox):
             one.close()
         super().close()
 
+@atexit.register
+def _close_all():
+    "Python ends: whatever still trains is saved."
+    for panel in list(_panels): panel.close()
+
 # %% ../nbs/08_widgets.ipynb #08-widgets-017
 def _png(picture):
     "An array (H, W, 3) or a Pillow image as the bytes of a PNG."
@@ -170,12 +176,18 @@ def _curves(figure, curves, log, label, xlabel='step'):
     """Redraw {name: (x, y)} on a figure without pyplot; readable on light and on dark ground. Returns
     the bytes of a PNG."""
     grey = '#808080'
-    axes = figure.axes[0] if figure.axes else figure.add_axes([.13, .17, .85, .8])
+    axes = figure.axes[0] if figure.axes else figure.add_axes([.14, .17, .84, .8])
     axes.clear()
     axes.set_facecolor('none')
     for name, (x, y) in curves.items(): axes.plot(x, y, label=name, lw=1.6, marker='.' if len(x) < 30 else None)
-    if log and all(np.min(y) > 0 for _, y in curves.values() if len(y)): axes.set_yscale('log')
+    heights = np.array([height for _, y in curves.values() for height in y])
+    if log and len(heights) and heights.min() > 0:
+        axes.set_yscale('log')
+        axes.yaxis.set_major_formatter('{x:g}')
+        axes.yaxis.set_minor_formatter('{x:g}' if heights.max() < 10 * heights.min() else '')
+    axes.xaxis.set_major_locator(MaxNLocator(8, steps=[1, 2, 5, 10], integer=True, min_n_ticks=1))
     axes.set_xlabel(xlabel, color=grey, fontsize=9); axes.set_ylabel(label, color=grey, fontsize=9)
+    axes.yaxis.set_label_coords(-.12, .5)
     axes.tick_params(colors=grey, which='both', labelsize=8)
     axes.spines[:].set_color(grey); axes.spines[['top', 'right']].set_visible(False)
     if not any(len(x) for x, _ in curves.values()): axes.set_xticks([]); axes.set_yticks([])

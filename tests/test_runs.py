@@ -98,6 +98,21 @@ def test_interrupt_saves_and_ends_cleanly(tmp_path):
     assert torch.load(tmp_path/'run'/'checkpoint.pt', weights_only=True)['step'] == said
 
 
+def test_a_panel_that_trains_when_python_ends_is_saved(run, tmp_path):
+    code, out, err = run(sys.executable, '-c', '''
+from nonvae.autoencoder import Autoencoder
+from nonvae.datasets import digits
+from nonvae.networks import ConvNet
+from nonvae.training import Trainer
+from nonvae.widgets import TrainingPanel
+panel = TrainingPanel(Trainer(Autoencoder.preset('digits', network=ConvNet(depth=4)), digits()[0], out='run'))
+panel.clock.toggle.value = True
+panel.clock.play.value += 1
+print(panel.trainer.steps_done)''')
+    assert code == 0 and err == ''
+    assert torch.load(tmp_path/'run'/'checkpoint.pt', weights_only=True)['step'] == int(out) > 0
+
+
 def test_a_full_disk_is_said_and_the_last_checkpoint_stays(nonvae, run, tmp_path):
     assert nonvae('train', 'plain-digits', '--out', 'run', '--training.steps', '3', *SMALL)[0] == 0
     before = (tmp_path/'run'/'checkpoint.pt').read_bytes()
