@@ -671,9 +671,11 @@ class LatentExplorer(Panel):
                                                          for some in self.images.split(100)]
         self.shape, codes = codes[0].shape[1:], torch.cat([flat_codes(part) for part in codes]).cpu().float()
         if codes.shape[1] < 2: raise NonvaeError('A map needs codes of at least two numbers, but these have one.')
-        from sklearn.decomposition import PCA                  # here, for it takes a second to import
-        self.pca = None if codes.shape[1] == 2 else PCA(2).fit(codes.numpy())
-        self.plane = codes.numpy() if self.pca is None else self.pca.transform(codes.numpy())
+        self.pca, self.plane = None, codes.numpy()
+        if codes.shape[1] > 2:
+            from sklearn.decomposition import PCA              # here, for it takes seconds to import
+            self.pca = PCA(2).fit(self.plane)
+            self.plane = self.pca.transform(self.plane)
         margin = .05 * np.maximum(self.plane.max(0) - self.plane.min(0), 1e-6)
         self.low, self.high, self.drawn = self.plane.min(0) - margin, self.plane.max(0) + margin, time.monotonic()
         self.map, names = self.draw_map()
