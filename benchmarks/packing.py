@@ -58,7 +58,7 @@ def main():
             rates['batches, packed'].append(64 * 200 / timed(lambda: [len(batches[s]) for s in range(200)])[0])
             files = [str(file) for file in drawn]
             from_jpeg = timed(lambda: list(decode_pictures(files, arguments.size, 178)))[0]
-    rates['batches, from JPEG'].append(len(files) / from_jpeg)
+            rates['batches, from JPEG'].append(len(files) / from_jpeg)
     print(f'{processor()}; torch {torch.__version__}; {time.strftime("%Y-%m-%d")}; {arguments.images:,} JPEGs of '
           f'{kilobytes:.1f} kB to {arguments.size}x{arguments.size}; {arguments.repeats} repeats')
     for name, values in rates.items():
