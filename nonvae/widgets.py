@@ -113,9 +113,9 @@ class Panel(widgets.VBox):
 
     def halt(self): "Stop whatever runs by itself, for something went wrong."
 
-    def on(self, handler, *controls):
+    def on(self, handler, *controls, by_hand=True):
         "Call `handler()` whenever the value of one of the controls changes. Returns the controls."
-        for control in controls: control.observe(self.guarded(handler), 'value')
+        for control in controls: control.observe(self.guarded(handler, by_hand), 'value')
         return controls[0] if len(controls) == 1 else controls
 
     def button(self, description, handler, **options):
@@ -867,7 +867,7 @@ class TrainingPanel(Panel):
         self.last_drawing = self.last_work = time.monotonic()
         self.clock = _Clock(self, 'Train', 'Pause', 'play', 20, max=2**31 - 1, show_repeat=False)
         self.on(self.turned, self.clock.toggle)
-        self.clock.play.observe(self.guarded(self.tick, by_hand=False), 'value')
+        self.on(self.tick, self.clock.play, by_hand=False)
         self.log_scale = self.on(self.draw_losses,
                                  widgets.Checkbox(True, description='log scale', indent=False,
                                                   layout={'width': 'auto'}))
