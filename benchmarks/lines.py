@@ -10,17 +10,16 @@ stopped; with more --steps, at the rate's floor.
 """
 import argparse
 import csv
-import dataclasses
 import time
 from pathlib import Path
 
 import torch
 
-from nonvae.cli import find_preset
 from nonvae.core import NonvaeError
-from nonvae.datasets import load_data
-from nonvae.evaluation import lines_benchmark
-from nonvae.training import Method, Trainer
+from nonvae.fast import keep_freed_memory
+from nonvae.lines_score import lines_benchmark
+from nonvae.presets import find_preset, load_run
+from nonvae.training import Trainer
 
 
 def main():
@@ -32,27 +31,30 @@ def main():
     parser.add_argument('--lr', type=float, default=None, help="default: the preset's")
     parser.add_argument('--every', type=int, default=1000, help='steps between two scores')
     parser.add_argument('--out', default='runs/lines')
+    parser.add_argument('--device', default='cpu', help='auto, cpu, cuda ...')
+    parser.add_argument('--seconds', type=float, default=float('inf'), help='stop after so many')
     parser.add_argument('--record', default=None, help='a CSV file to append the scores to')
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    kind, config = find_preset(arguments.preset)
-    steps = arguments.steps or config.training.steps
-    decay = steps if config.training.lr_decay_steps else 0
-    if (Path(arguments.out)/'model.safetensors').exists():
-        decay = Method.load(arguments.out).config.training.lr_decay_steps
-    training = dataclasses.replace(config.training, steps=steps, lr_decay_steps=decay, seed=arguments.seed,
-                                   lr=arguments.lr or config.training.lr)
-    trainer = Trainer(kind(dataclasses.replace(config, training=training)), load_data('lines')[0], out=arguments.out)
+    preset = find_preset(arguments.preset)
+    steps = arguments.steps or preset.training.steps
+    decay = steps if preset.training.decay_steps else 0
+    if (Path(arguments.out)/'model.safetensors').exists(): decay = load_run(arguments.out)[1].training.decay_steps
+    training = preset.training.but(steps=steps, decay_steps=decay, seed=arguments.seed, device=arguments.device,
+                                   lr=arguments.lr or preset.training.lr)
+    if training.device == 'cpu': keep_freed_memory()
+    trainer = Trainer(preset.model.build(arguments.seed), preset.load_data()[0], training, out=arguments.out)
     print(f'{arguments.preset}, seed {training.seed}, rate {training.lr:g}, {arguments.threads} thread(s), from step '
           f'{trainer.steps_done} to {steps}')
     record = Path(arguments.record) if arguments.record else None
     earlier = list(csv.DictReader(record.open(encoding='utf-8'))) if record and record.exists() else []
     used = float(earlier[-1]['cpu_seconds']) if earlier and trainer.steps_done else 0.
-    while trainer.steps_done < steps and not trainer.interrupted:
+    end = time.monotonic() + arguments.seconds
+    while trainer.steps_done < steps and not trainer.interrupted and time.monotonic() < end:
         start = time.process_time()
         trainer.fit(until=min(trainer.steps_done + arguments.every, steps), progress=False)
         used += time.process_time() - start
-        score = lines_benchmark(trainer.method)
+        score = lines_benchmark(trainer.model)
         row = {'preset': arguments.preset, 'seed': training.seed, 'lr': training.lr, 'threads': arguments.threads,
                'images': trainer.steps_done * training.batch_size, 'cpu_seconds': round(used),
                'distance': f'{score.distance:.6f}', 'smoothness': f'{score.smoothness:.4f}',

@@ -21,8 +21,9 @@ import numpy as np
 import torch
 from steps import processor
 
-from nonvae.celeba import decode_pictures, load_domains, preprocess
+from nonvae.celeba import load_domains, preprocess
 from nonvae.faces import write_celeba
+from nonvae.packing import decode_pictures
 
 
 def timed(work):

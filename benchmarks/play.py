@@ -14,9 +14,7 @@ import torch
 from ipywidgets.widgets.widget import _instances
 from matplotlib import pyplot as plt
 
-from nonvae.acai import ACAI
-from nonvae.datasets import digits
-from nonvae.training import Trainer
+from nonvae import ACAI, Trainer, Training, digits
 from nonvae.widgets import InterpolationExplorer, TrainingPanel
 
 parser = argparse.ArgumentParser(description=__doc__.split('\n\n')[0])
@@ -28,8 +26,8 @@ def megabytes(): return int(Path('/proc/self/statm').read_text().split()[1]) * 4
 
 
 train, held_out = digits()
-panel = TrainingPanel(Trainer(ACAI.preset('digits', steps=10**6), train, held_out))
-explorer = InterpolationExplorer(panel.trainer.method, held_out)
+panel = TrainingPanel(Trainer(ACAI.preset('digits'), train, Training(steps=10**6), held_out))
+explorer = InterpolationExplorer(panel.trainer.model, held_out)
 panel.clock.toggle.value = True
 print(f'{time.strftime("%Y-%m-%d")}; torch {torch.__version__}, {torch.get_num_threads()} thread(s)')
 print('minute    steps  memory MB  widgets  figures')

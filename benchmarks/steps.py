@@ -10,8 +10,8 @@ for CIFAR-10 (cross-cifar10-z16) and on a small one of depth 4 (cross-small). A 
 player, for transfer also for each domain, for the cross-changed loss also for x and t(x), NCHW, float32, plain
 layers and plain Adam; LTAE's reads its batches through a DataLoader of pictures. Each variant lives in a
 process of its own, since how freed memory is handled is a setting of the process, and they take their steps in
-turn, so that whatever else the machine does falls on all of them. "plain, memory kept" is the plain step with
-nonvae's handling of memory, to tell its share of the gain. Printed: median and spread (quartiles) of the time
+turn, so that whatever else the machine does falls on all of them. On a CPU, ours keep freed memory, as the
+command line does; "plain, memory kept" is the plain step with that, to tell its share of the gain. Printed: median and spread (quartiles) of the time
 of a step, the ratio to the plain step, arithmetic per image, GFLOP/s, and the share of the highest rate that
 this machine reached in a large convolution or matrix product of the same precision. bfloat16 is measured where
 the hardware computes it natively, or with --bfloat16.
@@ -30,24 +30,21 @@ from torch.utils.data import DataLoader, Dataset
 from torch.utils.flop_counter import FlopCounterMode
 from torchvision.transforms.functional import to_tensor
 
-from nonvae.acai import ACAI
-from nonvae.autoencoder import Autoencoder, AutoencoderConfig
-from nonvae.core import keep_freed_memory, native_bfloat16, pick_device
+from nonvae.core import native_bfloat16, pick_device
 from nonvae.crosschange import AUGMENTATIONS, CrossChange
-from nonvae.datasets import Domains, ImageSet
+from nonvae.data import Domains, ImageSet
+from nonvae.fast import keep_freed_memory
 from nonvae.interpolation import lerp
-from nonvae.ltae import LTAE
-from nonvae.networks import (ConvNet, Critic, Decoder, Discriminator, Encoder, MLPNet, SharedEncoder, SpecificEncoder,
-                             TransferDecoder,
-                             TransferNet)
-from nonvae.training import EXPERIMENTS, Trainer
-from nonvae.transfer import ContentTransfer
+from nonvae.presets import PRESETS
+from nonvae.recipes import ACAIRecipe, AutoencoderRecipe, ConvNet, LTAERecipe, MLPNet, TransferNet, TransferRecipe
+from nonvae.training import Trainer
 
-TRANSFER = {'transfer-64': TransferNet(64), 'transfer-128': TransferNet(128),
-            'transfer-64-norm': TransferNet(64, scales=5, norm='all'),
-            'transfer-128-norm': TransferNet(128, norm='all')}
+TRANSFER = {'transfer-64': TransferNet(image_size=64), 'transfer-128': TransferNet(),
+            'transfer-64-norm': TransferNet(image_size=64, scales=5, norm='all'),
+            'transfer-128-norm': TransferNet(norm='all')}
 LINEAR = {'ltae-2': MLPNet(), 'ltae-256': MLPNet(latent_size=256)}
-CROSSED = {'cross-small': ConvNet(3, 32, 4, 4, 16), 'cross-cifar10-z16': EXPERIMENTS['cifar10-z16'][1]}
+CROSSED = {'cross-small': ConvNet(channels=3, depth=4), 'cross-cifar10-z16': PRESETS['acai-cifar10-z16'].model.network}
+PLAYED = {name: PRESETS[f'acai-{name}'].model.network for name in ('lines', 'mnist-z16', 'cifar10-z16')}
 
 
 def batch_of(name): return 100 if name in LINEAR else 64
@@ -56,8 +53,8 @@ def batch_of(name): return 100 if name in LINEAR else 64
 class PlainACAI:
     "The training step of Berthelot et al. 2018 as one would write it down from the paper."
     def __init__(self, network, batches, device):
-        self.encoder, self.decoder, self.critic = (kind(network, fast=False).to(device)
-                                                   for kind in (Encoder, Decoder, Critic))
+        self.encoder, self.decoder, self.critic = (network.encoder().to(device), network.decoder().to(device),
+                                                   network.critic().to(device))
         self.autoencoder_optimizer = torch.optim.Adam([*self.encoder.parameters(), *self.decoder.parameters()], 1e-4)
         self.critic_optimizer = torch.optim.Adam(self.critic.parameters(), 1e-4)
         self.batches, self.steps_done = batches, 0
@@ -84,8 +81,7 @@ class PlainACAI:
 class PlainTransfer:
     "The training step of Press et al. 2019 as one would write it down from the paper."
     def __init__(self, network, batches, device):
-        kinds = (SharedEncoder, SpecificEncoder, TransferDecoder, Discriminator)
-        self.shared, self.specific, self.decoder, self.discriminator = (kind(network).to(device) for kind in kinds)
+        for name, part in network.networks().items(): setattr(self, name, part.to(device))
         parameters = [p for part in (self.shared, self.specific, self.decoder) for p in part.parameters()]
         self.autoencoder_optimizer = torch.optim.Adam(parameters, 2e-4, (.5, .999))
         self.discriminator_optimizer = torch.optim.Adam(self.discriminator.parameters(), 2e-4, (.5, .999))
@@ -120,7 +116,7 @@ class PlainLTAE:
     def __init__(self, network, data, device):
         def layers(sizes):
             return [layer for i, o in zip(sizes, sizes[1:]) for layer in (nn.Linear(i, o), nn.Softplus())][:-1]
-        h, pixels = network.latent_size, network.width**2
+        h, pixels = network.latent_size, network.image_size**2
         self.encoder = nn.Sequential(nn.Flatten(), *layers([pixels, 500, 500, h])).to(device)
         self.decoder = nn.Sequential(*layers([h, 500, 500, pixels]), nn.Sigmoid()).to(device)
         self.alpha, self.beta = (nn.Parameter(torch.randn(1, h, device=device)) for _ in range(2))
@@ -154,7 +150,7 @@ class Pictures(Dataset):
 class PlainCrossChange:
     "A step of the cross-changed loss as one would write it down: x and t(x) apart, only the encoder's weights move."
     def __init__(self, network, batches, device):
-        self.encoder, self.decoder = (kind(network, fast=False).to(device) for kind in (Encoder, Decoder))
+        self.encoder, self.decoder = network.encoder().to(device), network.decoder().to(device)
         self.optimizer = torch.optim.Adam(self.encoder.parameters(), 1e-4)
         self.batches, self.steps_done = batches, 0
 
@@ -193,24 +189,24 @@ def worker(pipe, name, variant, device, threads):
     "Makes a variant, sends the arithmetic of one step, then for every True received the seconds of a step."
     torch.set_num_threads(threads)
     device = torch.device(device)
-    network = {**TRANSFER, **LINEAR, **CROSSED}.get(name) or EXPERIMENTS[name][1]
+    network = {**TRANSFER, **LINEAR, **CROSSED, **PLAYED}[name]
     batch = batch_of(name)
-    shape = (4 * batch, network.colours, network.width, network.width)
-    data = ImageSet(np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8), np.zeros(4 * batch, int), [''])
-    if name in TRANSFER: data = Domains(data, data)
-    if variant == 'plain, memory kept': keep_freed_memory()
+    pixels = np.random.default_rng(0).integers(0, 256, (4 * batch, *network.shape), dtype=np.uint8)
+    data = Domains(ImageSet(pixels), ImageSet(pixels)) if name in TRANSFER else ImageSet(pixels)
+    if variant != 'plain' and device.type == 'cpu': keep_freed_memory()
     if variant.startswith('plain'):
         kind = (PlainTransfer if name in TRANSFER else PlainLTAE if name in LINEAR else PlainCrossChange
                 if name in CROSSED else PlainACAI)
         trainer = kind(network, data if name in LINEAR else data.batches(batch, device=device), device)
     else:
-        changes = {'batch_size': batch, 'precision': variant.split()[1], 'device': str(device)}
-        if name in TRANSFER: method = ContentTransfer.preset('celeba', network=network, **changes)
-        elif name in LINEAR: method = LTAE.preset('s-2', network=network, **changes)
+        if name in TRANSFER: preset, model = PRESETS['transfer-celeba'], TransferRecipe(network=network).build()
+        elif name in LINEAR: preset, model = PRESETS['ltae-s-2'], LTAERecipe(network=network).build()
         elif name in CROSSED:
-            method = CrossChange(Autoencoder(AutoencoderConfig(network=network)), ['flip-width'], **changes)
-        else: method = ACAI.preset(name, **changes)
-        trainer = Trainer(method, data)
+            preset = PRESETS['crosschange']
+            model = CrossChange(AutoencoderRecipe(network=network).build(), ['flip-width'])
+        else: preset, model = PRESETS[f'acai-{name}'], ACAIRecipe(network=network).build()
+        trainer = Trainer(model, data, preset.training.but(batch_size=batch, precision=variant.split()[1], device=str(device),
+                                                           compile=variant.endswith('compiled')))
     with FlopCounterMode(display=False) as counter: trainer.step()
     trainer.step()
     pipe.send(counter.get_total_flops())
@@ -229,9 +225,10 @@ def main():
     parser.add_argument('--threads', type=int, default=1)
     parser.add_argument('--repeats', type=int, default=9)
     parser.add_argument('--networks', nargs='+',
-                        default=['lines', 'mnist-z16', 'cifar10-z16', *TRANSFER, *LINEAR, *CROSSED])
+                        default=[*PLAYED, *TRANSFER, *LINEAR, *CROSSED])
     parser.add_argument('--device', default='auto')
     parser.add_argument('--bfloat16', action='store_true', help='measure bfloat16 also where it is emulated')
+    parser.add_argument('--compile', action='store_true', help='measure each of ours with torch.compile, too')
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     device = pick_device(arguments.device)
@@ -243,8 +240,10 @@ def main():
     print('highest rate reached: ' + ', '.join(f'{name} {rate / 1e9:.0f} GFLOP/s' for name, rate in peaks.items()))
     if 'bfloat16' not in precisions: print('bfloat16 is not measured: this processor does not compute it natively')
 
-    variants = ['plain', 'plain, memory kept', *(f'nonvae {precision}' for precision in precisions)]
-    print(f'\n{"network":18s} {"step":19s} {"ms":>8s} {"quartiles":>15s} {"images/s":>9s} {"ratio":>6s} '
+    variants = ['plain', *(['plain, memory kept'] if device.type == 'cpu' else []),
+                *(f'nonvae {precision}' for precision in precisions),
+                *(f'nonvae {precision} compiled' for precision in precisions if arguments.compile)]
+    print(f'\n{"network":18s} {"step":24s} {"ms":>8s} {"quartiles":>15s} {"images/s":>9s} {"ratio":>6s} '
           f'{"MFLOP/image":>12s} {"GFLOP/s":>8s} {"of peak":>8s}')
     for name in arguments.networks:
         workers, flops = {}, {}
@@ -263,7 +262,7 @@ def main():
             ratio = np.median(np.array(times['plain']) / np.array(times[variant]))
             rate = flops[variant] * batch_of(name) / median
             share = rate / peaks[variant.split()[1] if variant.startswith('nonvae') else 'float32']
-            print(f'{name:18s} {variant:19s} {1e3 * median:8.1f} {1e3 * low:7.1f}-{1e3 * high:<7.1f} '
+            print(f'{name:18s} {variant:24s} {1e3 * median:8.1f} {1e3 * low:7.1f}-{1e3 * high:<7.1f} '
                   f'{batch_of(name) / median:9.0f} {ratio:6.2f} '
                   f'{flops[variant] / 1e6:12.0f} {rate / 1e9:8.0f} {share:8.0%}', flush=True)
 

@@ -1,5 +1,8 @@
 """The repository is consistent: notebooks clean and in sync with the package, README fresh, wheel complete."""
+import ast
 import filecmp
+import graphlib
+import re
 import shutil
 import subprocess
 import sys
@@ -7,6 +10,7 @@ import venv
 import zipfile
 from pathlib import Path
 
+import nbformat
 from conftest import ROOT
 
 TOOLS = Path(sys.executable).parent
@@ -23,24 +27,51 @@ def test_notebooks_are_clean_and_in_sync_with_the_package(run, tmp_path):
     assert notebooks
     dirty = [str(path) for path in notebooks if not filecmp.cmp(ROOT/path, tmp_path/path, shallow=False)]
     assert not dirty, f'not clean: run nbdev_clean ({dirty})'
-    modules = {path.name for folder in (ROOT/'nonvae', tmp_path/'nonvae') for path in folder.glob('*.py')}
-    different = [name for name in modules if not ((tmp_path/'nonvae'/name).exists() and (ROOT/'nonvae'/name).exists()
-                                                  and filecmp.cmp(ROOT/'nonvae'/name, tmp_path/'nonvae'/name,
-                                                                  shallow=False))]
+    made, there = (({path.relative_to(root).as_posix() for path in root.rglob('*.py')} - {'_modidx.py'})
+                   for root in (tmp_path/'nonvae', ROOT/'nonvae'))
+    different = made ^ there | {name for name in made & there
+                                if not filecmp.cmp(ROOT/'nonvae'/name, tmp_path/'nonvae'/name, shallow=False)}
     assert not different, f'edited by hand, or without a notebook: run nbdev_export ({different})'
 
 
-def test_modules_import_only_what_stands_before_them(run):
-    notebooks = {path.stem[3:]: int(path.stem[:2]) for path in ROOT.glob('nbs/[0-9][0-9]_*.ipynb')}
-    for name, number in notebooks.items():
-        module = ROOT/'nonvae'/f'{name}.py'
-        if not module.exists(): continue
-        imported = [line.split()[1].lstrip('.') for line in module.read_text(encoding='utf-8').splitlines()
-                    if line.startswith('from .')]
-        for other in filter(None, imported):                    # ('from . import __version__' names no module)
-            assert notebooks[other] < number, f'{name} imports {other}, which comes later'
-            assert not (10 <= number < 20
-                        and 10 <= notebooks[other] < 20), f'the method {name} imports the method {other}'
+METHODS = {'autoencoder', 'acai', 'ltae', 'crosschange', 'transfer'}
+
+
+def rooms():
+    "Where each module stands: {module: (True for a lesson, number of its notebook)}."
+    found = {}
+    for path in ROOT.glob('nbs/**/[0-9][0-9]_*.ipynb'):
+        exported = re.search(r'#\|\s*default_exp (\S+)', nbformat.read(path, 4).cells[0].source)
+        if exported: found[exported[1]] = path.parent.name == 'nbs', int(path.name[:2])
+    return found
+
+
+def imports(module):
+    "The modules of the package that a module imports when it is imported itself."
+    path = ROOT/'nonvae'/f'{module.replace(".", "/")}.py'
+    for node in ast.parse(path.read_text(encoding='utf-8')).body:
+        if isinstance(node, ast.ImportFrom) and node.level:
+            package = module.split('.')[:-node.level]
+            yield '.'.join([*package, *([node.module] if node.module else [])])
+
+
+def test_modules_import_only_what_stands_before_them():
+    place = rooms()
+    graph = {module: [other for other in imports(module) if other in place] for module in place}
+    assert len(place) > 30 and graph['acai'] and graph['cli']
+    for module, others in graph.items():
+        for other in others:
+            assert place[module][0] != place[other][0] or place[other][1] < place[module][1], f'{module} imports {other}, which comes later'
+            assert not {module, other} <= METHODS, f'the method {module} imports the method {other}'
+    assert list(graphlib.TopologicalSorter(graph).static_order())           # no circle, lessons and workshop together
+
+
+def test_the_front_door_is_typed(run, tmp_path):
+    code, out, err = run(sys.executable, '-m', 'mypy', '--follow-imports', 'silent', '--cache-dir', tmp_path/'cache',
+                         ROOT/'tests'/'front_door.py', cwd=ROOT, timeout=600)
+    assert code == 0, out + err
+    code, out, err = run(sys.executable, ROOT/'tests'/'front_door.py')
+    assert code == 0, out + err
 
 
 def test_readme_is_made_from_index(run):
@@ -63,7 +94,7 @@ def test_wheel_works_in_an_empty_environment(run, tmp_path):
     assert code == 0, out[-2000:] + err[-2000:]
     wheel, = (tmp_path/'dist').glob('*.whl')
     names = zipfile.ZipFile(wheel).namelist()
-    for path in [*ROOT.glob('nonvae/*.py'), *ROOT.glob('nonvae/weights/*.safetensors')]:
+    for path in [*ROOT.glob('nonvae/**/*.py'), *ROOT.glob('nonvae/weights/*.safetensors'), ROOT/'nonvae'/'py.typed']:
         wanted = path.relative_to(ROOT).as_posix()
         assert wanted in names, f'{wanted} is missing in the wheel'
     assert any(name.endswith('.safetensors') for name in names)

@@ -11,10 +11,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-SMALL = ['--network.depth', '4', '--training.batch_size', '8', '--training.precision', 'float32', '--training.device',
-         'cpu']
+SMALL = ['--model.network.depth', '4', '--training.batch_size', '8', '--training.precision', 'float32',
+         '--training.device', 'cpu']
 # a small rate, no norm: both enlarge rounding
-MORE = {'transfer-faces': ['--faces', '12', '--training.lr', '3e-4', '--network.norm', 'none'],
+MORE = {'transfer-faces': ['--data', 'faces:12', '--training.lr', '3e-4', '--model.network.norm', 'none'],
         'ltae-s-2': ['--training.precision', 'float32'],
         'crosschange': ['--from', 'plain-digits', '--training.precision', 'float32', '--training.batch_size', '8']}
 
@@ -37,25 +37,15 @@ def test_stopping_and_going_on_gives_the_same_bits(nonvae, tmp_path, preset):
     assert weights(tmp_path/'once') == weights(tmp_path/'twice')
 
 
-@pytest.mark.parametrize('preset', ['plain-digits', 'dropout-digits', 'denoising-digits', 'transfer-faces',
-                                    'crosschange'])
+@pytest.mark.parametrize('preset', ['acai-digits', 'ltae-s-2', 'transfer-faces'])
 def test_two_processes_give_the_weights_of_one(run, nonvae, tmp_path, preset):
-    chosen = ['--training.steps', '12', *options(preset)]
+    chosen = ['--training.steps', '6', *options(preset)]
     assert nonvae('train', preset, '--out', 'one', *chosen)[0] == 0
     code, out, err = run(sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node', 2, '-m',
-                         'nonvae.cli',
-                         'train', preset, '--out', 'two', *chosen)
+                         'nonvae.cli', 'train', preset, '--out', 'two', *chosen)
     assert code == 0, err
     one, two = load_file(tmp_path/'one'/'model.safetensors'), load_file(tmp_path/'two'/'model.safetensors')
     assert max((one[name] - two[name]).abs().max().item() for name in one) < 1e-5
-
-
-def test_acai_trains_on_two_processes(run, tmp_path):
-    code, out, err = run(sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node', 2, '-m',
-                         'nonvae.cli',
-                         'train', 'acai-digits', '--out', 'two', '--training.steps', '4', *SMALL)
-    assert code == 0, err
-    assert all(t.isfinite().all() for t in load_file(tmp_path/'two'/'model.safetensors').values())
 
 
 def start(tmp_path, *options):
@@ -100,10 +90,8 @@ def test_interrupt_saves_and_ends_cleanly(tmp_path):
 
 def test_a_panel_that_trains_when_python_ends_is_saved(run, tmp_path):
     code, out, err = run(sys.executable, '-c', '''
-from nonvae.autoencoder import Autoencoder
-from nonvae.datasets import digits
-from nonvae.networks import ConvNet
-from nonvae.training import Trainer
+from nonvae import Autoencoder, Trainer, digits
+from nonvae.recipes import ConvNet
 from nonvae.widgets import TrainingPanel
 panel = TrainingPanel(Trainer(Autoencoder.preset('digits', network=ConvNet(depth=4)), digits()[0], out='run'))
 panel.clock.toggle.value = True
@@ -144,7 +132,7 @@ def test_a_foreign_or_damaged_checkpoint_is_refused(nonvae, tmp_path):
         code, out, err = nonvae('train', 'plain-digits', '--out', name, '--training.steps', '4', *SMALL)
         assert code == 2 and 'checkpoint' in err and 'Traceback' not in err, err
     code, out, err = nonvae('train', 'acai-digits', '--out', 'run', '--training.steps', '4', *SMALL)
-    assert code == 2 and 'holds a run of plain' in err, err
+    assert code == 2 and 'holds a run of Autoencoder' in err, err
 
 
 def test_divergence_stops_the_run_with_advice(nonvae, tmp_path):
@@ -161,8 +149,8 @@ def test_quick_comparison_of_every_method_and_the_second_call_goes_on(nonvae, tm
     names = ('plain', 'dropout', 'denoising', 'acai', 'ltae-s', 'ltae-m', 'plain-crossed', 'acai-crossed')
     assert all(f'| {name} |' in out for name in (*names, 'real images', 'pixel mixtures'))
     made = tmp_path/'comparison'
-    assert {path.name for path in made.iterdir()} == {'table.md', 'scores.json', 'interpolation.png', 'planes.png',
-                                                      *(f'{name}-0' for name in names)}
+    assert {*(f'{name}-0' for name in names), 'table.md', 'scores.json', 'interpolation.png', 'interpolation.gif',
+            'planes.png'} <= {path.name for path in made.iterdir()}
     before = {name: weights(made/f'{name}-0') for name in names}
     code, again, err = nonvae('compare', '--quick', '--seeds', 1, timeout=900)
     assert code == 0 and {name: weights(made/f'{name}-0') for name in names} == before

@@ -86,7 +86,7 @@ class Server:
         """The notebook as the tests run it, without outputs and slow cells, and if `until` is
         given only up to the first cell that contains it.
 
-        `notebook` is the name of one in nbs/, or a list of cells."""
+        `notebook` is the name of one in nbs/, such as workshop/40_panel, or a list of cells."""
         if isinstance(notebook, str):
             name, content = f'{notebook}.ipynb', nbformat.read(ROOT/'nbs'/f'{notebook}.ipynb', as_version=4)
         else:

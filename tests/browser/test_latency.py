@@ -12,18 +12,14 @@ from .lab import Lab, Notebook, button
 pytestmark = pytest.mark.alone
 
 CELLS = ['''
-from nonvae.acai import ACAI
-from nonvae.datasets import digits
+from nonvae import ACAI, ContentTransfer, Trainer, digits
 from nonvae.faces import drawn_domains
-from nonvae.networks import TransferNet
-from nonvae.training import Trainer
-from nonvae.transfer import ContentTransfer, TransferConfig
 from nonvae.widgets import InterpolationExplorer, TrainingPanel, TransferExplorer
 train, held_out = digits()
-panel = TrainingPanel(Trainer(ACAI.preset('digits'), train, held_out))
+panel = TrainingPanel(Trainer(ACAI.preset('digits'), train, held_out=held_out))
 panel''', 'mixer = InterpolationExplorer(ACAI.pretrained("digits"), held_out)\nmixer', '''
 faces = drawn_domains(4, 1, 128)
-swap = TransferExplorer(ContentTransfer(TransferConfig(network=TransferNet(128, 32, 25))), faces.a, faces.b)
+swap = TransferExplorer(ContentTransfer.preset('celeba'), faces.a, faces.b)
 swap''', '''
 import io
 import ipywidgets as widgets
@@ -70,9 +66,9 @@ def test_while_training(lab, measured):
              nb.drag(mixer.locator('.noUi-handle').first, mixer.get_by_title('of the way')))
 
 
-def test_with_the_setting_of_lesson_8(start_server, browser, measured):
+def test_with_the_setting_of_the_panel_room(start_server, browser, measured):
     lesson = ''.join(''.join(cell['source'])
-                     for cell in json.loads((ROOT/'nbs'/'08_widgets.ipynb').read_text())['cells'])
+                     for cell in json.loads((ROOT/'nbs'/'workshop'/'40_panel.ipynb').read_text())['cells'])
     config = re.search(r'```python\n(# jupyter_server_config\.py.*?)```', lesson, re.DOTALL)[1]
     nb = Notebook(Lab(start_server(config), browser), CELLS).run()
     drag_bare_and_mixer(nb, measured, ', messages sent at once')

@@ -10,14 +10,12 @@ from .lab import button, status
 
 LESSON = ['''
 import tempfile
-from nonvae.acai import ACAI
-from nonvae.datasets import digits
-from nonvae.training import Trainer
+from nonvae import ACAI, Trainer, digits
 from nonvae.widgets import InterpolationExplorer, TrainingPanel
 train, held_out = digits()
-trainer = Trainer(ACAI.pretrained('digits'), train, held_out, out=tempfile.mkdtemp() + '/run')''',
+trainer = Trainer(ACAI.pretrained('digits'), train, held_out=held_out, out=tempfile.mkdtemp() + '/run')''',
           'panel = TrainingPanel(trainer)\npanel', 'second = TrainingPanel(trainer)\nsecond',
-          'mixer = InterpolationExplorer(trainer.method, held_out)\nmixer']
+          'mixer = InterpolationExplorer(trainer.model, held_out)\nmixer']
 
 
 def test_training_and_exploring_on_both_kernels(lab, kernel):
