@@ -3,7 +3,7 @@
 # %% auto #0
 __all__ = ['ACAI']
 
-# %% ../nbs/06_acai.ipynb #06-acai-001
+# %% ../nbs/06_acai.ipynb #06-acai-002
 import torch
 from torch import nn
 
@@ -11,13 +11,14 @@ from .core import batch_noise, frozen
 from .interpolation import lerp
 from .training import Model
 
-# %% ../nbs/06_acai.ipynb #06-acai-002
+# %% ../nbs/06_acai.ipynb #06-acai-009
 class ACAI(Model):
     """Adversarially constrained autoencoder interpolation (Berthelot et al. 2018, equations 1 and 2).
 
-    A critic guesses how strongly a decoded mixture of two codes was mixed; encoder and decoder try to make it say 0.
-    Each image's partner is the one at the mirrored place of the batch. `lambda_` weighs the game against the
-    reconstruction; `gamma` is how much of the real image is in what the critic shall call unmixed."""
+    A critic guesses how strongly a decoded mixture of two codes was mixed; encoder and decoder try to
+    make it say 0. Each image's partner is the one at the mirrored place of the batch. `lambda_` weighs
+    the game against the reconstruction; `gamma` is how much of the real image is in what the critic
+    shall call unmixed."""
     name = 'acai'
 
     def __init__(self, encoder: nn.Module, decoder: nn.Module, critic: nn.Module, lambda_: float = .5,
@@ -38,11 +39,13 @@ class ACAI(Model):
         unmixed = lerp(x_hat, x, self.gamma)
         guess, guess_unmixed = self.critic(torch.cat([x_mix, unmixed]).detach()).chunk(2)
         return {'reconstruction': (x_hat - x).square().mean(),
-                'regulariser': frozen(self.critic)(x_mix).square().mean(),      # moves encoder and decoder only
-                'critic': (guess - alpha).square().mean() + guess_unmixed.square().mean()}   # moves the critic only
+                # moves encoder and decoder only
+                'regulariser': frozen(self.critic)(x_mix).square().mean(),
+                # moves the critic only
+                'critic': (guess - alpha).square().mean() + guess_unmixed.square().mean()}
 
     def decode_both(self, z: torch.Tensor, z_mix: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        "Both decoded. In one call, but for batch norm: a mixture must not change how a real code is normalised."
+        "Both decoded, in one call unless the decoder has batch norm; float32 at least."
         wide = torch.promote_types(z.dtype, torch.float32)
         if any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in self.decoder.modules()):
             return self.decode(z).to(wide), self.decode(z_mix).to(wide)

@@ -3,31 +3,34 @@
 # %% auto #0
 __all__ = ['Autoencoder']
 
-# %% ../nbs/04_autoencoder.ipynb #04-autoencoder-001
+# %% ../nbs/04_autoencoder.ipynb #04-autoencoder-002
 import torch
 from torch import nn
 
 from .core import NonvaeError, batch_noise
 from .training import Model
 
-# %% ../nbs/04_autoencoder.ipynb #04-autoencoder-002
+# %% ../nbs/04_autoencoder.ipynb #04-autoencoder-031
 class Autoencoder(Model):
-    """Minimises mean (x - D(E(x)))^2; in training perhaps with dropout on the code, or noise on the input.
+    """Minimises mean (x - D(E(x)))^2; in training perhaps with noise on the input, or dropout on the code.
 
-    `latent_dropout` is the probability that a number of the code is zeroed, `input_noise` the standard deviation of
-    the noise (Berthelot et al. 2018: 0.5, or 1.0). Three baselines: presets plain-..., dropout-..., denoising-..."""
+    `latent_dropout` is the probability that a number of the code is zeroed, `input_noise` the standard
+    deviation of the noise (Berthelot et al. 2018: 0.5, or 1.0). Three baselines: presets plain-...,
+    dropout-..., denoising-..."""
     name = 'plain'
 
     def __init__(self, encoder: nn.Module, decoder: nn.Module, latent_dropout: float = 0.,
                  input_noise: float = 0.) -> None:
         super().__init__(encoder, decoder)
         if not 0 <= latent_dropout < 1:
-            raise NonvaeError(f'latent_dropout must be at least 0 and less than 1, but it is {latent_dropout}.')
+            raise NonvaeError('latent_dropout must be at least 0 and less than 1, but it is '
+                              f'{latent_dropout}.')
         self.latent_dropout, self.input_noise = latent_dropout, input_noise
 
     def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
         "One training batch (N, C, H, W) in [-1, 1] to {'reconstruction': mean squared error}."
-        z = self.encode(x + self.input_noise * batch_noise(x.shape, x.device) if self.input_noise else x)
+        seen = x + self.input_noise * batch_noise(x.shape, x.device) if self.input_noise else x
+        z = self.encode(seen)
         if self.latent_dropout:
             keep = 1 - self.latent_dropout
             z = z * (batch_noise(z.shape, z.device, torch.rand) < keep) / keep

@@ -27,11 +27,12 @@ class TrainingDiverged(NonvaeError):
 
 # %% ../nbs/workshop/05_callbacks.ipynb #05-callbacks-008
 class History:
-    """The mean of every loss term over each `log_every` steps: `rows`, dicts with step, images, seconds,
-    and a number for each term."""
+    """The mean of every loss term over each `log_every` steps: `rows`, dicts with step, images,
+    seconds, and a number for each term."""
     def __init__(self) -> None:
         self.rows: list[Row] = []
-        self.count, self.sums = 0, {}
+        self.sums: dict[str, torch.Tensor] = {}
+        self.count = 0                                      # steps since the last row
 
     def after_step(self, trainer: 'Trainer', terms: dict[str, torch.Tensor]) -> None:
         self.sums = {name: self.sums.get(name, 0) + term.float() for name, term in terms.items()}
@@ -43,7 +44,7 @@ class History:
         trainer.call('after_row', row)
 
     def row(self, trainer: 'Trainer') -> Row:
-        "The row of the steps since the last one. Raises TrainingDiverged where a term is not finite."
+        "The row of the steps since the last. Raises TrainingDiverged where a term is not finite."
         means = average(torch.stack([*self.sums.values()]) / self.count).tolist()
         for name, value in zip(self.sums, means):
             if not math.isfinite(value): trainer.diverge(f"the term '{name}' became {value}")
@@ -64,15 +65,15 @@ class History:
 
 # %% ../nbs/workshop/05_callbacks.ipynb #05-callbacks-012
 class HeldOutLoss:
-    "The loss terms on a fixed batch of held-out images, as `held_out_TERM` in each row of the history."
+    "The loss terms on a fixed batch of held-out images: `held_out_TERM` in each row."
     least = 64                                              # images, rounded up to whole batches
 
     def __init__(self, held_out: ImageSet | Domains) -> None: self.held_out = held_out
 
     def attach(self, trainer: 'Trainer') -> None:
         size = trainer.training.batch_size
-        count = size * math.ceil(self.least / size)
-        self.batch = self.held_out.batches(count, 0, *rank_and_world(), trainer.device)[0]
+        count, (rank, world) = size * math.ceil(self.least / size), rank_and_world()
+        self.batch = self.held_out.batches(count, 0, rank, world, trainer.device)[0]
 
     def after_row(self, trainer: 'Trainer', row: Row) -> None:
         trainer.model.eval()
@@ -89,22 +90,23 @@ class ProgressBar:
     bar: tqdm | None = None
 
     def safely(self, act: Callable[[], Any]) -> None:
-        "Do something with the bar; if it cannot write, in whatever way, there is no bar from here on."
+        "Do something with the bar; if it cannot write, there is no bar from here on."
         try: act()
         except Exception: self.bar = None
 
     def before_fit(self, trainer: 'Trainer') -> None:
         def make() -> None:
             hidden = not trainer.progress or trainer.rank > 0
-            self.bar = tqdm(total=trainer.until, initial=trainer.steps_done, unit='step', mininterval=.5,
-                            desc=trainer.model.name, disable=hidden)
+            self.bar = tqdm(total=trainer.until, initial=trainer.steps_done, unit='step',
+                            mininterval=.5, desc=trainer.model.name, disable=hidden)
         self.safely(make)
 
     def after_step(self, trainer: 'Trainer', terms: dict[str, torch.Tensor]) -> None:
         if self.bar is not None: self.safely(self.bar.update)
 
     def after_row(self, trainer: 'Trainer', row: Row) -> None:
-        if self.bar is not None: self.bar.set_postfix_str(beside_bar(row, trainer.history), refresh=False)
+        if self.bar is None: return
+        self.bar.set_postfix_str(beside_bar(row, trainer.history), refresh=False)
 
     def after_fit(self, trainer: 'Trainer') -> None:
         if self.bar is not None: self.safely(self.bar.close)
@@ -122,7 +124,8 @@ def beside_bar(row: Row, history: list[Row]) -> str:
 # %% ../nbs/workshop/05_callbacks.ipynb #05-callbacks-019
 class Interruption:
     "Ends `fit` after the current step when the process is asked to stop (SIGINT, SIGTERM, SIGHUP)."
-    signals = [getattr(signal, name) for name in ('SIGINT', 'SIGTERM', 'SIGHUP') if hasattr(signal, name)]
+    signals = [getattr(signal, name) for name in ('SIGINT', 'SIGTERM', 'SIGHUP')
+               if hasattr(signal, name)]
     asked = False
 
     def __init__(self) -> None: self.before: dict[signal.Signals, Any] = {}

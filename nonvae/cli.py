@@ -76,6 +76,9 @@ class TrainCommand(Command):
             recipe = trained.recipe or origin.model
             values = merged(values, {'model': {'autoencoder': recipe.to_dict()}})
             if 'data' not in typed: values['data'] = origin.data
+        if isinstance(self.preset.model, CrossChangeRecipe) and not values['model'].get('autoencoder'):
+            raise NonvaeError('The cross-changed loss needs a trained autoencoder: nonvae train crosschange --from RUN '
+                              '--out NEW_RUN.')
         if values['model'].get('method') != self.preset.model.method:
             raise NonvaeError(f'The file is for the method {values["model"].get("method")}, but this preset is for '
                               f'{self.preset.model.method}: choose another preset.')

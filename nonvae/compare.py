@@ -13,6 +13,7 @@ import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import torch
@@ -61,13 +62,14 @@ def contender(name: str, seed: int, out: Path) -> tuple[Model, Preset]:
     training = preset.training.but(seed=seed, batch_size=origin.training.batch_size, steps=350)
     recipe = preset.model.but(autoencoder=trained.recipe)
     model = recipe.build(seed)
-    model.autoencoder.load_state_dict(trained.state_dict())
+    model.autoencoder.load_state_dict(trained.state_dict())  # type: ignore[operator, union-attr]
     return model, Preset(model=recipe, data=origin.data, training=training)
 
 # %% ../nbs/16_compare.ipynb #16-compare-009
 def check_alike(presets: dict[str, Preset]) -> None:
     "Refuse models that have two codes for an image, or were trained on other data than the first."
-    first, reference = next(iter(presets.items()), ('', None))
+    if not presets: return
+    first, reference = next(iter(presets.items()))
     for name, preset in presets.items():
         if (getattr(preset.model, 'autoencoder', None) or preset.model).kind.domains == 2:
             raise NonvaeError(f'{name} has two codes for each image: measure it with evaluate.')
@@ -107,7 +109,8 @@ def group_runs(runs: Sequence[Run]) -> dict[str, list[Run]]:
     after what the names of its runs have in common."""
     presets = {run: load_run(run)[1] for run in runs}
     check_alike({str(run): preset for run, preset in presets.items()})
-    usual, alike = {name: getattr(Training(), name) for name in _ASIDE}, {}
+    usual = {name: getattr(Training(), name) for name in _ASIDE}
+    alike: dict[Preset, list[Run]] = {}
     for run, preset in presets.items():
         alike.setdefault(preset.but(training=preset.training.but(**usual)), []).append(run)
     groups: dict[str, list[Run]] = {}
@@ -132,7 +135,7 @@ def controls(held_out: ImageSet, judge: Judge) -> dict[str, Row]:
     "Realism of real held-out images, and of pixel mixtures of two, as rows of the comparison."
     pixels = SimpleNamespace(encode=lambda x: x, decode=lambda x: x)
     images = {'real images': held_out[:], 'pixel mixtures': middle_frames(pixels, held_out)}
-    rows = {}
+    rows: dict[str, Row] = {}
     for name, some in images.items():
         distance, confidence = judge.realism(some)
         rows[name] = {'middle_distance': (distance, None), 'middle_confidence': (confidence, None)}
@@ -205,15 +208,16 @@ def draw_comparison(models: dict[str, Model], held_out: ImageSet, out: Path) -> 
     "Write interpolation.png, interpolation.gif (moving, a row for each model) and planes.png."
     a, b = some_pairs(held_out, 6 if len(models) < 4 else 3)
     ways = strip(*(interpolate(model, a, b, 11) for model in models.values()))
-    figures = {'interpolation': show(ways, 11, row_labels=list(models) * len(a), zoom=1.6).figure,
-               'planes': latent_planes(models, held_out)}
+    labels = list(models) * len(a)
+    figures: dict[str, Any] = {'interpolation': show(ways, 11, row_labels=labels, zoom=1.6).figure,
+                               'planes': latent_planes(models, held_out)}
     for name, figure in figures.items():
         with atomic_write(out/f'{name}.png') as temporary:
             figure.savefig(temporary, format='png', dpi=120, bbox_inches='tight')
         plt.close(figure)
     moving = torch.cat([interpolate(model, a, b, 21) for model in models.values()])
-    labels = ['\n'.join(textwrap.wrap(name, 8)) for name in models]
-    save_gif(out/'interpolation.gif', moving, seconds=3, columns=len(a), row_labels=labels)
+    narrow = ['\n'.join(textwrap.wrap(name, 8)) for name in models]
+    save_gif(out/'interpolation.gif', moving, seconds=3, columns=len(a), row_labels=narrow)
 
 # %% ../nbs/16_compare.ipynb #16-compare-027
 def write_rows(rows: dict[str, Row], out: Path) -> None:
@@ -241,10 +245,10 @@ def compare(runs: Sequence[Run] = (), out: str | os.PathLike = 'comparison', qui
               train_contenders(out, contenders or list(CONTENDERS), seeds, quick))
     if groups is None: return None
     firsts = {name: members[0] for name, members in groups.items()}
-    train, held_out = load_run(next(iter(firsts.values())))[1].load_data()
-    rows = compare_runs(groups, train, held_out, out/'scores', quick)
+    data: Any = load_run(next(iter(firsts.values())))[1].load_data()
+    rows = compare_runs(groups, *data, out/'scores', quick)
     write_rows(rows, out)
-    draw_comparison({name: load(run) for name, run in firsts.items()}, held_out, out)
+    draw_comparison({name: load(run) for name, run in firsts.items()}, data[1], out)
     print(f'{comparison_table(rows)}\n\n{out} holds table.md, scores.json, interpolation.png, '
           'interpolation.gif and planes.png.')
     return rows

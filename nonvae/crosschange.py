@@ -5,7 +5,9 @@ __all__ = ['Augmentation', 'AUGMENTATIONS', 'GREY', 'check_augmentations', 'augm
 
 # %% ../nbs/12_crosschange.ipynb #12-crosschange-002
 import copy
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -17,15 +19,16 @@ from .data import Domains
 from .training import Model
 
 # %% ../nbs/12_crosschange.ipynb #12-crosschange-007
-def _draw(count: int, per_sample: bool) -> torch.Tensor:
-    "Numbers from [0, 1) on the CPU: one for a batch, (1,), or one for each image in it, (count,)."
-    return batch_noise((count,), 'cpu', torch.rand) if per_sample else torch.rand(1, device='cpu')
+def _draw(count: int, per_sample: bool) -> list[float]:
+    "Numbers from [0, 1), drawn on the CPU: one for a batch, or one for each of the `count` images in it."
+    drawn = batch_noise((count,), 'cpu', torch.rand) if per_sample else torch.rand(1, device='cpu')
+    return drawn.tolist()
 
 def _rotate(x: torch.Tensor, per_sample: bool = False) -> torch.Tensor:
     "Turned by up to 20 degrees; what comes in from outside is black."
     from torchvision.transforms import InterpolationMode        # here: it takes seconds to import
     from torchvision.transforms.v2.functional import rotate
-    angles = (40 * _draw(len(x), per_sample) - 20).tolist()
+    angles = [40 * number - 20 for number in _draw(len(x), per_sample)]
     parts = zip(x.split(1) if per_sample else [x], angles)
     turned = [rotate(part + 1, angle, InterpolationMode.BILINEAR) for part, angle in parts]
     return (torch.cat(turned) - 1).clamp(-1, 1)
@@ -37,8 +40,9 @@ def _colour_noise(x: torch.Tensor, per_sample: bool = False) -> torch.Tensor:
 # %% ../nbs/12_crosschange.ipynb #12-crosschange-010
 def _invert_channel(x: torch.Tensor, per_sample: bool = False) -> torch.Tensor:
     "One channel becomes its negative."
-    mine = torch.arange(x.shape[1]) == (_draw(len(x), per_sample) * x.shape[1]).long()[:, None]
-    return torch.where(mine[:, :, None, None].to(x.device), -x, x)
+    chosen = torch.tensor([int(number * x.shape[1]) for number in _draw(len(x), per_sample)], device=x.device)
+    mine = torch.arange(x.shape[1], device=x.device) == chosen[:, None]
+    return torch.where(mine[:, :, None, None], -x, x)
 
 def _reverse_channels(x: torch.Tensor, per_sample: bool = False) -> torch.Tensor:
     "Red, green, blue become blue, green, red."
@@ -90,12 +94,12 @@ def augment(x: torch.Tensor, names: Sequence[str], probabilities: Sequence[float
     `probabilities` has a number for each name (none: all are equally likely). Shape, range and
     dtype stay."""
     check_augmentations(names, probabilities)
-    odds = torch.tensor(list(probabilities) or [1.] * len(names), dtype=torch.float64).cumsum(0)
-    chosen = torch.searchsorted(odds / odds[-1], _draw(len(x), per_sample).double(), right=True)
-    if not per_sample: return AUGMENTATIONS[names[int(chosen.item())]](x)
+    odds = list(accumulate(probabilities or [1.] * len(names)))
+    chosen = [bisect_right(odds, number * odds[-1]) for number in _draw(len(x), per_sample)]
+    if not per_sample: return AUGMENTATIONS[names[chosen[0]]](x)
     changed = x
     for number, name in enumerate(names):   # all: every process must draw the same random numbers
-        mine = (chosen == number).to(x.device)[:, None, None, None]
+        mine = torch.tensor([one == number for one in chosen], device=x.device)[:, None, None, None]
         changed = torch.where(mine, AUGMENTATIONS[name](x, per_sample=True), changed)
     return changed
 

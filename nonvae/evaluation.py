@@ -58,9 +58,9 @@ def evaluate_latents(model: Any, train: ImageSet, test: ImageSet, seed: int = 0,
     """Everything that can be said of a model's codes, as a flat dict; `NAME_std` is NAME's spread.
 
     Fitted to the ImageSet `train`, measured on the ImageSet `test`: probe_accuracy (5 fits),
-    knn_accuracy, clustering_accuracy, silhouette, mutual_information, normalised_mutual_information,
-    hausdorff (`repeats` runs of K-means, or draws, each). Without labels of at least two classes only
-    the last. A spread is a standard deviation."""
+    knn_accuracy, clustering_accuracy, silhouette, mutual_information,
+    normalised_mutual_information, hausdorff (`repeats` runs of K-means, or draws, each). Without
+    labels of at least two classes only the last. A spread is a standard deviation."""
     codes, test_codes = encode_all(model, train), encode_all(model, test)
     scores: Scores = {}
     if len(set(train.labels)) > 1:

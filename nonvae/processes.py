@@ -31,8 +31,8 @@ def _started_by_torchrun() -> bool:
 
 @contextmanager
 def process_group() -> Iterator[None]:
-    """Within the block the processes that torchrun started train together. Without torchrun there is
-    one process, as usual."""
+    """Within the block the processes that torchrun started train together. Without torchrun there
+    is one process, as usual."""
     together, gpus = _started_by_torchrun(), torch.cuda.device_count()
     if together:
         mine = int(os.environ['LOCAL_RANK'])
@@ -81,7 +81,7 @@ class _Gather(torch.autograd.Function):
     def backward(ctx: Any, gradient: torch.Tensor) -> torch.Tensor:
         rank, world = rank_and_world()
         total = gradient.clone(memory_format=torch.contiguous_format)
-        torch.distributed.all_reduce(total)             # each process used the whole batch in its own way
+        torch.distributed.all_reduce(total)        # each process used the whole batch for its share
         return total.chunk(world)[rank]
 
 def gather_batch(z: torch.Tensor) -> torch.Tensor:
@@ -95,10 +95,10 @@ class _WholeBatch:
         forward = super().forward                       # type: ignore[misc]
         if not self.training: return forward(x)         # type: ignore[attr-defined]
         rank, world = rank_and_world()
-        return forward(gather_batch(x)).chunk(world)[rank].clone()     # a layer after it may work in place
+        return forward(gather_batch(x)).chunk(world)[rank].clone()    # a layer may overwrite it
 
-_WHOLE = {kind: type(f'Whole{kind.__name__}', (_WholeBatch, kind), {})
-          for kind in (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)}
+_WHOLE: dict[type, type] = {
+    kind: type(f'Whole{kind.__name__}', (_WholeBatch, kind), {}) for kind in (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)}
 
 def synchronise_batch_norm(model: nn.Module, device: torch.device) -> nn.Module:
     "Let batch norm take its statistics over the shares of all processes; returns the model."

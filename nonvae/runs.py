@@ -20,6 +20,7 @@ import safetensors
 import safetensors.torch
 import torch
 import yaml
+from torch import nn
 
 from .callbacks import History
 from .core import NonvaeError
@@ -37,7 +38,8 @@ def save_weights(path: str | os.PathLike, model: 'Model', about: dict[str, Any] 
     `half`: float16, which is half as large and precise to about three digits."""
     recipe = {'model': model.recipe and model.recipe.to_dict(), 'class': type(model).__name__}
     tensors = {name: t.detach().cpu().contiguous() for name, t in model.state_dict().items()}
-    if half: tensors = {name: t.half() if t.is_floating_point() else t for name, t in tensors.items()}
+    if half:
+        for name, t in tensors.items(): tensors[name] = t.half() if t.is_floating_point() else t
     data = safetensors.torch.save(tensors, {'nonvae': json.dumps(recipe | (about or {}))})
     with atomic_write(path) as temporary: temporary.write_bytes(data)
 
@@ -51,35 +53,36 @@ def read_weights(path: str | os.PathLike) -> tuple[dict[str, Any], dict[str, tor
         if not isinstance(about, dict) or not finite: raise ValueError('no weights')
     except (safetensors.SafetensorError, OSError, KeyError, TypeError, ValueError,
             RecursionError) as error:
-        raise NonvaeError(f'{path} is damaged, or no weights file of nonvae: name another, or train '
-                          'again.') from error
+        raise NonvaeError(f'{path} is damaged, or no weights file of nonvae: name another, or '
+                          'train again.') from error
     return about, tensors
 
 # %% ../nbs/workshop/06_runs.ipynb #06-runs-008
 def as_csv(rows: list[dict[str, float]]) -> str:
     "Rows of a history as the text of a CSV file; a column for everything that any row has."
     text = io.StringIO()
-    names = list(dict.fromkeys(name for row in rows for name in row)) or ['step', 'images', 'seconds']
-    table = csv.DictWriter(text, names, lineterminator='\n')
+    names = dict.fromkeys(name for row in rows for name in row) or ('step', 'images', 'seconds')
+    table = csv.DictWriter(text, list(names), lineterminator='\n')
     table.writeheader()
     table.writerows(rows)
     return text.getvalue()
 
 # %% ../nbs/workshop/06_runs.ipynb #06-runs-011
-def identity(trainer: 'Trainer') -> dict[str, Any]:
-    """What a run is, as plain values: model, settings, data, optimiser and its rates, the first weights
-    of the terms."""
+def identity(trainer: 'KeptLoop') -> dict[str, Any]:
+    """What a run is, as plain values: model, settings, data, optimiser and its rates, the first
+    weights of the terms."""
     rates = [group['initial_lr'] for group in trainer.optimizer.param_groups]
     optimizer = {'kind': type(trainer.optimizer).__name__, 'lr': rates}
     return trainer.about() | {'images': trainer.fingerprint, 'optimizer': optimizer,
                               'term_weights': trainer.built_weights}
 
-def checkpoint_of(trainer: 'Trainer') -> bytes:
+def checkpoint_of(trainer: 'KeptLoop') -> bytes:
     "The state of training as the bytes of a file. Raises TrainingDiverged where it has diverged."
     if trainer.diverged: raise trainer.diverged
     weights = trainer.model.state_dict()
     for name, tensor in weights.items():
-        if not tensor.isfinite().all(): trainer.diverge(f"the weights '{name}' are not finite any more")
+        if tensor.isfinite().all(): continue
+        trainer.diverge(f"the weights '{name}' are not finite any more")
     buffer = io.BytesIO()
     torch.save({'about': identity(trainer), 'step': trainer.steps_done, 'seconds': trainer.seconds,
                 'history': trainer.record.state(), 'lr_factor': trainer.lr_factor,
@@ -89,10 +92,11 @@ def checkpoint_of(trainer: 'Trainer') -> bytes:
 
 # %% ../nbs/workshop/06_runs.ipynb #06-runs-012
 def read_checkpoint(content: bytes, place: str) -> dict[str, Any]:
-    "The dict in the bytes of a checkpoint; nothing in it is executed. What is no checkpoint is a NonvaeError."
-    wanted = {'about', 'step', 'seconds', 'history', 'lr_factor', 'term_weights', 'weights', 'optimizer'}
+    "The dict in the bytes of a checkpoint, executing nothing. What is none is a NonvaeError."
+    wanted = {'about', 'step', 'seconds', 'history', 'lr_factor', 'term_weights', 'weights',
+              'optimizer'}
     try: saved = torch.load(io.BytesIO(content), map_location='cpu', weights_only=True)
-    except Exception: saved = None                          # whatever is wrong inside, the cure is the same
+    except Exception: saved = None              # whatever is wrong inside, the cure is the same
     if isinstance(saved, dict) and wanted <= set(saved): return saved
     raise damaged(place)
 
@@ -109,24 +113,26 @@ def differences(old: Any, new: Any, prefix: str = '') -> dict[str, tuple[Any, An
     "The settings in which two nested dicts differ and must not: {name: (old, new)}."
     if not isinstance(old, dict) or not isinstance(new, dict):
         return {} if old == new or prefix in _MAY_CHANGE else {prefix: (old, new)}
-    found = {}
+    found: dict[str, tuple[Any, Any]] = {}
     for name in {**old, **new}:
         found |= differences(old.get(name), new.get(name), f'{prefix}.{name}' if prefix else name)
     return found
 
 # %% ../nbs/workshop/06_runs.ipynb #06-runs-016
-def check_same_run(theirs: dict[str, Any], trainer: 'Trainer', place: str) -> None:
+def check_same_run(theirs: dict[str, Any], trainer: 'KeptLoop', place: str) -> None:
     "Refuse the checkpoint of a run whose `identity`, `theirs`, is not this trainer's."
     ours = identity(trainer)
-    if trainer.training.precision == 'auto': ours['training']['precision'] = theirs['training']['precision']
+    if trainer.training.precision == 'auto':
+        ours['training']['precision'] = theirs['training']['precision']
     changed = differences(theirs, ours)
     if not changed: return
     name = 'class' if 'class' in changed else next(iter(changed))
     old, new = changed[name]
-    if name == 'class': raise NonvaeError(f'{place} holds a run of {old}, not of {new}: choose another folder.')
+    if name == 'class':
+        raise NonvaeError(f'{place} holds a run of {old}, not of {new}: choose another folder.')
     if name == 'images':
-        raise NonvaeError(f'{place} was trained on other data ({old}, now {new}): choose another folder, '
-                          'or restore the data.')
+        raise NonvaeError(f'{place} was trained on other data ({old}, now {new}): choose another '
+                          'folder, or restore the data.')
     raise NonvaeError(f'{place} was trained with {name} = {old}, and now it is to be {new}: choose '
                       f'another folder, or keep {old}.')
 
@@ -139,34 +145,38 @@ def fitted(saved: dict[str, Any], optimizer: torch.optim.Optimizer) -> dict[str,
     parameters = [p for group in optimizer.param_groups for p in group['params']]
     places = [place for group in saved['param_groups'] for place in group['params']]
     if places != [*range(len(parameters))]: raise ValueError('other parameters')
-    state = {place: dict(values) for place, values in saved['state'].items()}
-    for place, values in state.items():
-        for name, value in values.items():
-            parameter = parameters[place]
-            if name == 'step' and torch.as_tensor(value).numel() != 1: raise ValueError('a step is one number')
-            if not isinstance(value, torch.Tensor) or name == 'step': continue
-            if value.shape == parameter.shape:
-                values[name] = torch.empty_like(parameter, dtype=value.dtype, device='cpu').copy_(value)
-            elif name in _LIKE_PARAMETER: raise ValueError('a state of another shape')
+    state = {place: {name: _like(parameters[place], name, value) for name, value in values.items()}
+             for place, values in saved['state'].items()}
     return {'param_groups': saved['param_groups'], 'state': state}
 
+def _like(parameter: nn.Parameter, name: str, value: Any) -> Any:
+    "A value that an optimiser keeps for a parameter, laid out like it if it has its shape."
+    if name == 'step' and torch.as_tensor(value).numel() != 1: raise ValueError('many steps')
+    if not isinstance(value, torch.Tensor) or name == 'step': return value
+    if value.shape == parameter.shape:
+        return torch.empty_like(parameter, dtype=value.dtype, device='cpu').copy_(value)
+    if name in _LIKE_PARAMETER: raise ValueError('a state of another shape')
+    return value
+
 # %% ../nbs/workshop/06_runs.ipynb #06-runs-020
-def restore(trainer: 'Trainer', content: bytes, place: str) -> None:
-    """Go on from the bytes that `checkpoint_of` gave, if they belong to this model, these settings and
-    this data. If not, nothing changes, and a NonvaeError says why."""
+def restore(trainer: 'KeptLoop', content: bytes, place: str) -> None:
+    """Go on from the bytes that `checkpoint_of` gave, if they belong to this model, these settings
+    and this data. If not, nothing changes, and a NonvaeError says why."""
     saved = read_checkpoint(content, place)
     try: _take(trainer, saved, place)
     except NonvaeError: raise
     except Exception as error: raise damaged(place) from error
 
+_DTYPES = {'float32': torch.float32, 'bfloat16': torch.bfloat16}
+
 def _shapes(tensors: dict[str, torch.Tensor]) -> dict[str, tuple]:
     return {name: (tuple(tensor.shape), tensor.dtype) for name, tensor in tensors.items()}
 
-def _take(trainer: 'Trainer', saved: dict[str, Any], place: str) -> None:
+def _take(trainer: 'KeptLoop', saved: dict[str, Any], place: str) -> None:
     "Take over what a checkpoint holds: first all that may fail."
     check_same_run(saved['about'], trainer, place)
-    dtype = {'float32': torch.float32, 'bfloat16': torch.bfloat16}[saved['about']['training']['precision']]
-    if _shapes(saved['weights']) != _shapes(trainer.model.state_dict()): raise ValueError('other weights')
+    dtype = _DTYPES[saved['about']['training']['precision']]
+    if _shapes(saved['weights']) != _shapes(trainer.model.state_dict()): raise ValueError('weights')
     step, seconds, factor = int(saved['step']), float(saved['seconds']), float(saved['lr_factor'])
     term_weights = {str(name): float(weight) for name, weight in saved['term_weights'].items()}
     if step < 0: raise ValueError('a step below 0')
@@ -174,8 +184,10 @@ def _take(trainer: 'Trainer', saved: dict[str, Any], place: str) -> None:
     trainer.optimizer.load_state_dict(fitted(saved['optimizer'], trainer.optimizer))
     trainer.record.restore(saved['history'], trainer.device)
     trainer.model.load_state_dict(saved['weights'])
-    trainer.model.term_weights, trainer.lr_factor, trainer.dtype = term_weights, factor, dtype
-    trainer.steps_done, trainer.seconds, trainer.saved_step, trainer.diverged = step, seconds, step, None
+    trainer.model.term_weights, trainer.lr_factor = term_weights, factor
+    trainer.dtype, trainer.seconds = dtype, seconds
+    trainer.steps_done = trainer.saved_step = step
+    trainer.diverged = None
 
 # %% ../nbs/workshop/06_runs.ipynb #06-runs-023
 NOTHING = 'Nothing has been saved yet, so there is no checkpoint to go back to.'
@@ -184,9 +196,9 @@ class MemoryCheckpoint:
     "The last checkpoint of a trainer without a run folder."
     content: bytes | None = None
 
-    def save(self, trainer: 'Trainer') -> None: self.content = checkpoint_of(trainer)
+    def save(self, trainer: 'KeptLoop') -> None: self.content = checkpoint_of(trainer)
 
-    def back(self, trainer: 'Trainer') -> None:
+    def back(self, trainer: 'KeptLoop') -> None:
         "Forget everything since the last checkpoint."
         if self.content is None: raise NonvaeError(NOTHING)
         restore(trainer, self.content, 'This checkpoint')
@@ -196,12 +208,12 @@ class MemoryCheckpoint:
         return ' The last good checkpoint is kept in memory.' if self.content else ''
 
     @contextmanager
-    def alone(self, trainer: 'Trainer') -> Iterator[None]: yield
+    def alone(self, trainer: 'KeptLoop') -> Iterator[None]: yield
 
 # %% ../nbs/workshop/06_runs.ipynb #06-runs-026
 FILES = 'model.safetensors', 'config.yaml', 'history.csv'
 
-def describe(trainer: 'Trainer', path: Path) -> None:
+def describe(trainer: 'KeptLoop', path: Path) -> None:
     "Write what follows from the checkpoint: weights, settings, history."
     about = trainer.about()
     save_weights(path/'model.safetensors', trainer.model, about)
@@ -220,10 +232,10 @@ class CheckpointFile:
     "The file checkpoint.pt of a run folder: is it there, is it the one we know, and what is in it?"
     def __init__(self, path: str | os.PathLike) -> None:
         self.path, self.file = Path(path), Path(path)/'checkpoint.pt'
-        self.known: tuple[int, int] | None = None           # the checkpoint that was written or read here
+        self.known: tuple[int, int] | None = None     # the checkpoint that was written or read here
 
     def stamp(self) -> tuple[int, int] | None:
-        "What tells one checkpoint from another: when it was written, and how long it is. None if there is none."
+        "What tells one checkpoint from another: time and length; None if there is none."
         try: found = self.file.stat()
         except OSError: return None
         return found.st_mtime_ns, found.st_size
@@ -240,8 +252,8 @@ class CheckpointFile:
                               'folder.') from error
         for name in FILES:
             if (self.path/name).exists():
-                raise NonvaeError(f'{self.path} holds {name} but no checkpoint.pt to go on from: choose '
-                                  'another folder, or delete that one.')
+                raise NonvaeError(f'{self.path} holds {name} but no checkpoint.pt to go on from: '
+                                  'choose another folder, or delete that one.')
         return None
 
     def write(self, content: bytes, step: int) -> None:
@@ -253,14 +265,15 @@ class CheckpointFile:
     def check_known(self, step: int) -> None:
         "Refuse a checkpoint that was neither read nor written here."
         if self.stamp() not in (None, self.known):
-            raise NonvaeError(f'{self.path} was trained on by somebody else since step {step}: make a new '
-                              'Trainer of it to go on from there, or choose another folder.')
+            raise NonvaeError(f'{self.path} was trained on by somebody else since step {step}: '
+                              'make a new Trainer of it to go on from there, or choose another folder.')
 
     @contextmanager
     def locked(self, step: int) -> Iterator[None]:
-        "Within the block no other process may train in the folder. What a killed one was just writing is removed."
-        refusal = f'Another process is training in {self.path}: wait for it, or choose another folder.'
-        with file_lock(self.path, refusal):
+        """Within the block no other process may train in the folder. What a killed one was just
+        writing is removed."""
+        refusal = f'Another process is training in {self.path}: wait for it, or choose another'
+        with file_lock(self.path, f'{refusal} folder.'):
             self.check_known(step)
             for name in ('.checkpoint.pt', *(f'.{name}' for name in FILES), 'pictures/.*.png'):
                 for left in self.path.glob(f'{name}.*.partial'): left.unlink(missing_ok=True)
@@ -268,38 +281,38 @@ class CheckpointFile:
 
 # %% ../nbs/workshop/06_runs.ipynb #06-runs-032
 class RunFolder(CheckpointFile):
-    "A run folder as a callback: checkpoint.pt, model.safetensors, config.yaml, history.csv and pictures/."
+    "A run folder as a callback, with all that it holds."
     saved_at = 0.
 
-    def attach(self, trainer: 'Trainer') -> None:
+    def attach(self, trainer: 'KeptLoop') -> None:
         "Go on from the checkpoint in the folder, if there is one."
         content = on_first(self.read)
         if content is None: return
         restore(trainer, content, str(self.file))
         if trainer.rank == 0 and stale(self.path): describe(trainer, self.path)
 
-    def before_fit(self, trainer: 'Trainer') -> None: self.saved_at = time.monotonic()
+    def before_fit(self, trainer: 'KeptLoop') -> None: self.saved_at = time.monotonic()
 
-    def after_step(self, trainer: 'Trainer', terms: dict[str, torch.Tensor]) -> None:
+    def after_step(self, trainer: 'KeptLoop', terms: dict[str, torch.Tensor]) -> None:
         if trainer.steps_done % trainer.training.picture_every == 0: self.picture(trainer)
         if time.monotonic() - self.saved_at > trainer.training.save_seconds: trainer.save()
 
-    def after_fit(self, trainer: 'Trainer') -> None:
+    def after_fit(self, trainer: 'KeptLoop') -> None:
         if not trainer.diverged: self.picture(trainer)
 
-    def picture(self, trainer: 'Trainer') -> None:
+    def picture(self, trainer: 'KeptLoop') -> None:
         "Write the model's snapshot of the held-out images."
         if trainer.rank > 0 or trainer.held_out is None: return
         save_image(self.path/'pictures'/f'{trainer.steps_done:07d}.png', *trainer.snapshot())
 
-    def save(self, trainer: 'Trainer') -> None:
+    def save(self, trainer: 'KeptLoop') -> None:
         "Write everything, each file whole or not at all; the checkpoint first."
         self.saved_at = time.monotonic()
         if trainer.rank > 0: return
         self.write(checkpoint_of(trainer), trainer.steps_done)
         describe(trainer, self.path)
 
-    def back(self, trainer: 'Trainer') -> None:
+    def back(self, trainer: 'KeptLoop') -> None:
         "Forget everything since the last checkpoint."
         content = on_first(self.read)
         if content is None: raise NonvaeError(NOTHING)
@@ -310,7 +323,7 @@ class RunFolder(CheckpointFile):
         return f' The last good checkpoint in {self.path} is kept.' if self.stamp() else ''
 
     @contextmanager
-    def alone(self, trainer: 'Trainer') -> Iterator[None]:
+    def alone(self, trainer: 'KeptLoop') -> Iterator[None]:
         "Within the block no other process may train in the folder."
         with ExitStack() as stack:
             on_first(lambda: stack.enter_context(self.locked(trainer.steps_done)))

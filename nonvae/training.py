@@ -31,14 +31,15 @@ if TYPE_CHECKING: from nonvae.recipes import Recipe
 
 # %% ../nbs/03_training.ipynb #03-training-007
 class Model(nn.Module):
-    """The base of all methods: an encoder, a decoder, and loss terms. The networks may be any modules.
+    """The base of all methods: an encoder, a decoder (any modules), and loss terms.
 
-    A subclass defines `forward(batch)`, which returns a dict of named scalar loss terms. `term_weights`
-    says how much a term counts in the loss (1 unless named)."""
+    A subclass defines `forward(batch)`, which returns a dict of named scalar loss terms.
+    `term_weights` says how much a term counts in the loss (1 unless named)."""
     name = 'model'
     domains = 1                                 # trains on one set of images, or on two `Domains`
-    steps_per_batch = 1                         # steps in a row on the same batch, with the same noise
-    snapshot_rows = "held-out images; their reconstructions; what lies halfway to the next one's code"
+    steps_per_batch = 1                      # steps in a row on the same batch, with the same noise
+    snapshot_rows = ("held-out images; their reconstructions; "
+                     "what lies halfway to the next one's code")
     recipe: 'Recipe | None' = None              # how it was built, if from a recipe
 
     def __init__(self, encoder: nn.Module, decoder: nn.Module, **term_weights: float) -> None:
@@ -72,23 +73,25 @@ class Model(nn.Module):
 
     @torch.no_grad()
     def snapshot(self, held_out: Any, count: int = 12) -> tuple[torch.Tensor, int]:
-        "How far training is: `snapshot_rows` for some of the ImageSet `held_out`, as (images, columns)."
+        "How far training is: `snapshot_rows` for some of an ImageSet, as (images, columns)."
         count = min(count, len(held_out))
         images = held_out[np.linspace(0, len(held_out) - 1, count).astype(int)]
         z = self.encode(images)
         halfway = (z + z.roll(-1, 0)) / 2
-        return torch.cat([images, *(self.decode(code).to(images.device) for code in (z, halfway))]), count
+        decoded = [self.decode(code).to(images.device) for code in (z, halfway)]
+        return torch.cat([images, *decoded]), count
 
     @classmethod
     def preset(cls, name: str, seed: int = 0, **changes: Any) -> Self:
-        """The model of a preset with fresh weights: 'acai-digits', or for ACAI 'digits'. `changes` are
-        fields of its recipe."""
+        """The model of a preset with fresh weights: 'acai-digits', or for ACAI 'digits'.
+
+        `changes` are fields of its recipe."""
         from nonvae.presets import model_of
         return model_of(cls, name, seed, changes)
 
     @classmethod
     def pretrained(cls, name: str) -> Self:
-        "The model with the weights that ship with the package: 'acai-digits', or for ACAI 'digits'."
+        "The model with weights that ship with the package: 'acai-digits', or for ACAI 'digits'."
         from nonvae.presets import shipped
         return shipped(cls, name)
 
@@ -101,20 +104,21 @@ class Training(Settings):
     batch_size: int = Field(64, gt=0, description='images in a batch, over all processes together')
     optimizer: Literal['adam', 'adamw', 'sgd'] = Field('adam', description='adam, adamw or sgd')
     lr: float = Field(1e-4, gt=0, description='learning rate')
-    warmup_steps: int = Field(0, ge=0, description='over so many steps the rate rises linearly to lr')
-    decay_steps: int = Field(0, ge=0, description='over so many steps it falls linearly to a fiftieth, '
-                                                  'then stays; 0: constant')
+    warmup_steps: int = Field(0, ge=0, description='over so many steps the rate rises to lr')
+    decay_steps: int = Field(0, ge=0, description='over so many steps it falls linearly to a '
+                                                  'fiftieth, then stays; 0: constant')
     betas: tuple[Beta, Beta] = Field((.9, .999), description="Adam's averaging of gradients and of "
                                                              'their squares (sgd: momentum)')
     weight_decay: float = Field(0., ge=0, description='L2 penalty (adamw: decoupled)')
-    clip_norm: float = Field(0., ge=0, description="a player's gradient that is longer is scaled down "
-                                                   'to it; 0: never')
-    seed: int = Field(0, ge=0, description='of the first weights, the order of the images, and all noise')
-    precision: Literal['auto', 'float32', 'bfloat16'] = Field('auto', description='auto, float32 or bfloat16')
+    clip_norm: float = Field(0., ge=0, description="a player's gradient that is longer is scaled "
+                                                   'down to it; 0: never')
+    seed: int = Field(0, ge=0, description='of first weights, the order of the images, all noise')
+    precision: Literal['auto', 'float32', 'bfloat16'] = Field(
+        'auto', description='auto, float32 or bfloat16')
     device: str = Field('auto', description='auto, cpu, cuda, cuda:1 or mps')
     fast: bool = Field(True, description='on a CPU, compute layers in their exact fast forms')
-    compile: bool = Field(False, description='hand the model to torch.compile: minutes to start, pays on '
-                                             'long GPU runs')
+    compile: bool = Field(False, description='hand the model to torch.compile: minutes to start, '
+                                             'pays on long GPU runs')
     log_every: int = Field(50, gt=0, description='steps that share a row of history.csv')
     picture_every: int = Field(500, gt=0, description='steps between two pictures')
     save_seconds: float = Field(60., ge=0, description='seconds between two checkpoints')
@@ -139,22 +143,22 @@ def make_optimizer(model: Model, training: Training) -> torch.optim.Optimizer:
     "The optimiser that the settings name, with a group of parameters for each player."
     groups = [{'params': parameters, 'player': name, 'initial_lr': training.lr}
               for name, parameters in players(model).items()]
-    if training.optimizer == 'sgd':
-        return torch.optim.SGD(groups, training.lr, training.betas[0], weight_decay=training.weight_decay)
+    lr, betas, decay = training.lr, training.betas, training.weight_decay
+    if training.optimizer == 'sgd': return torch.optim.SGD(groups, lr, betas[0], weight_decay=decay)
     kind = torch.optim.Adam if training.optimizer == 'adam' else torch.optim.AdamW
-    return kind(groups, training.lr, training.betas, weight_decay=training.weight_decay, fused=True)
+    return kind(groups, lr, betas, weight_decay=decay, fused=True)
 
 # %% ../nbs/03_training.ipynb #03-training-027
-model_lock = threading.RLock()                  # in a notebook, a widget may look at a model that trains
+model_lock = threading.RLock()             # in a notebook, a widget may look at a model that trains
 
 class Loop:
-    """The training loop: batch, loss terms, gradients, a step of the optimiser, and hooks in between.
+    """The training loop: batch, loss terms, gradients, a step of the optimiser, hooks in between.
 
-    `callbacks` are any objects with some of the methods attach, before_fit, after_step, after_row and
-    after_fit."""
+    `callbacks` are any objects with some of the methods attach, before_fit, after_step, after_row
+    and after_fit."""
     model: Model
-    module: nn.Module                           # what is called on a batch: the model, or a wrapper of it
-    optimizer: torch.optim.Optimizer            # each group knows its 'initial_lr', which is scheduled
+    module: nn.Module                     # what is called on a batch: the model, or a wrapper of it
+    optimizer: torch.optim.Optimizer         # each group knows its 'initial_lr', which is scheduled
     batches: Any                                # batches[s]: float32 (n, C, H, W) on the device
     training: Training
     callbacks: Sequence[Any] = ()
@@ -173,7 +177,7 @@ class Loop:
         return torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32)
 
     def step(self) -> dict[str, torch.Tensor]:
-        "One optimiser step on the next batch, and all that is due after it. Returns the terms, on the device."
+        "One step on the next batch, and all that is due after it. Returns the detached terms."
         with model_lock:
             start = time.perf_counter()
             self.whole = False
@@ -191,12 +195,14 @@ class Loop:
 
     def update(self, terms: dict[str, torch.Tensor]) -> None:
         "Move the weights down the weighted sum of the terms, at the learning rate of this step."
-        weights, share = self.model.term_weights, self.training.schedule(self.steps_done)
+        weights, limit = self.model.term_weights, self.training.clip_norm
+        share = self.training.schedule(self.steps_done)
+        loss: Any = sum(weights.get(name, 1.) * term for name, term in terms.items())
         self.optimizer.zero_grad()
-        sum(weights.get(name, 1.) * term for name, term in terms.items()).backward()
+        loss.backward()
         for group in self.optimizer.param_groups:
             group['lr'] = self.lr_factor * (group['initial_lr'] * share)
-            if self.training.clip_norm: nn.utils.clip_grad_norm_(group['params'], self.training.clip_norm)
+            if limit: nn.utils.clip_grad_norm_(group['params'], limit)
         self.optimizer.step()
         self.steps_done += 1
 
@@ -218,7 +224,7 @@ class KeptLoop(Loop):
 
     @property
     def history(self) -> list[dict[str, float]]:
-        "The rows of the history: step, images, seconds, and each loss term, also on held-out images."
+        "The rows of the history: step, images, seconds, and each loss term, also held out."
         return self.record.rows
 
     @cached_property
@@ -243,8 +249,8 @@ class KeptLoop(Loop):
         "End training with an error that says what is wrong and what to try."
         precisely = ', or training.precision float32' if self.dtype != torch.float32 else ''
         self.diverged = TrainingDiverged(
-            f'Training stopped after step {self.steps_done}: {what}.{self.folder.kept()} Try a smaller '
-            f'training.lr (it is {self.training.lr * self.lr_factor:g}){precisely}.')
+            f'Training stopped after step {self.steps_done}: {what}.{self.folder.kept()} Try a '
+            f'smaller training.lr (it is {self.training.lr * self.lr_factor:g}){precisely}.')
         raise self.diverged
 
     def about(self) -> dict[str, Any]:
@@ -258,11 +264,13 @@ class KeptLoop(Loop):
         "What was changed by hand while the run trained, as text; empty if nothing was."
         changed = [f'learning rate x {self.lr_factor:g}'] if self.lr_factor != 1 else []
         for name, weight in self.model.term_weights.items():
-            if weight != self.built_weights.get(name, 1.): changed.append(f'weight of {name} {weight:g}')
+            if weight == self.built_weights.get(name, 1.): continue
+            changed.append(f'weight of {name} {weight:g}')
         return ', '.join(changed)
 
     def snapshot(self, count: int | None = None) -> tuple[torch.Tensor, int]:
-        "The model's snapshot of the held-out images, `count` of them (None: as many as usual), as (images, columns)."
+        """The model's snapshot of the held-out images, as (images, columns): `count` of them, or
+        as many as usual."""
         with model_lock:
             self.model.eval()
             return self.model.snapshot(self.held_out, **({'count': count} if count else {}))
@@ -277,8 +285,8 @@ def check_fit(model: Model, data: ImageSet | Domains, held_out: ImageSet | Domai
             raise NonvaeError(f'{type(model).__name__} trains on {wanted}, but {name} is '
                               f'{type(images).__name__}.')
         if images.shape != data.shape:
-            raise NonvaeError(f'The held-out images are {shape_text(images.shape)}, but those to train on '
-                              f'{shape_text(data.shape)}: give both one shape.')
+            raise NonvaeError(f'The held-out images are {shape_text(images.shape)}, but those to '
+                              f'train on {shape_text(data.shape)}: give both one shape.')
     check_shape(model, data.a if isinstance(data, Domains) else data)
 
 def check_shape(model: Model, data: ImageSet) -> None:
@@ -286,16 +294,16 @@ def check_shape(model: Model, data: ImageSet) -> None:
     first, shape = data[:1], shape_text(data.shape)
     advice = 'change its networks, or resize the images'
     if model.recipe and model.recipe.shape != data.shape:
-        raise NonvaeError(f'The model was built for images of {shape_text(model.recipe.shape)}, but the '
-                          f'data are {shape}: {advice}.')
+        raise NonvaeError(f'The model was built for images of {shape_text(model.recipe.shape)}, '
+                          f'but the data are {shape}: {advice}.')
     try:
         with torch.no_grad(): made = model.eval().reconstruct(first).shape
     except Exception as error:
         said = ' '.join(str(error).split())[:150]
         raise NonvaeError(f'The model cannot take images of {shape} ({said}): {advice}.') from error
     if made != first.shape:
-        raise NonvaeError(f'The model makes images of {shape_text(made[1:])}, but the data are {shape}: '
-                          f'{advice}.')
+        raise NonvaeError(f'The model makes images of {shape_text(made[1:])}, but the data are '
+                          f'{shape}: {advice}.')
 
 def shape_text(shape: Sequence[int]) -> str:
     "1x32x32 for (1, 32, 32)."
@@ -305,27 +313,28 @@ def shape_text(shape: Sequence[int]) -> str:
 def prepare(model: Model, training: Training, device: torch.device) -> torch.memory_format:
     "Move the model to its device, laid out and computed as suits that device; returns the layout."
     layout = memory_format(model, device)
-    model.to(device, memory_format=layout)
+    model.to(device, memory_format=layout)  # type: ignore[call-overload]
     if training.fast and device.type == 'cpu': speed_up(model)
     synchronise_batch_norm(model, device)
     return layout
 
 def wrap(model: Model, training: Training, world: int) -> nn.Module:
-    "What the loop calls: the model, perhaps compiled, perhaps one of several whose gradients are averaged."
-    module: nn.Module = torch.compile(model) if training.compile else model  # type: ignore[assignment]
+    "What the loop calls: the model, perhaps compiled, perhaps one of several that train as one."
+    module: Any = torch.compile(model) if training.compile else model
     return nn.parallel.DistributedDataParallel(module) if world > 1 else module
 
 # %% ../nbs/03_training.ipynb #03-training-038
 class Trainer(KeptLoop):
     """Trains `model` on `data`, as `training` says.
 
-    `data` and `held_out`: an ImageSet, Domains, a uint8 array or tensor (N, C, H, W), or a torch Dataset
-    of images. `out` is a run folder: if it holds this very run, training goes on from there. `callbacks`
-    see every step (see `Loop`). `optimizer` replaces the one that the settings name; its own learning
-    rates are scheduled."""
+    `data` and `held_out`: an ImageSet, Domains, a uint8 array or tensor (N, C, H, W), or a torch
+    Dataset of images. `out` is a run folder: if it holds this very run, training goes on from
+    there. `callbacks` see every step (see `Loop`). `optimizer` replaces the one that the settings
+    name; its own learning rates are scheduled. Raises NonvaeError for what does not fit."""
     def __init__(self, model: Model, data: Data, training: Training | None = None,
                  held_out: Data | None = None, out: str | Path | None = None,
-                 callbacks: Sequence[Any] = (), optimizer: torch.optim.Optimizer | None = None) -> None:
+                 callbacks: Sequence[Any] = (),
+                 optimizer: torch.optim.Optimizer | None = None) -> None:
         self.model, self.data, self.training = model, as_data(data), training or Training()
         self.held_out = None if held_out is None else as_data(held_out)
         check_fit(self.model, self.data, self.held_out)
@@ -334,21 +343,24 @@ class Trainer(KeptLoop):
         self.dtype = pick_precision(self.training.precision, self.device)
         self.memory_format = prepare(model, self.training, self.device)
         size, seed = self.training.batch_size, self.training.seed
-        self.batches = feed(self.data.batches(size, seed, self.rank, world, self.device), self.device)
+        batches = self.data.batches(size, seed, self.rank, world, self.device)
+        self.batches = feed(batches, self.device)
         self.optimizer = optimizer or make_optimizer(model, self.training)
         for group in self.optimizer.param_groups: group.setdefault('initial_lr', group['lr'])
         self.record, self.built_weights = History(), dict(model.term_weights)
         self.out = Path(out) if out else None
         self.folder = RunFolder(self.out) if self.out else MemoryCheckpoint()
         held = [HeldOutLoss(self.held_out)] if self.held_out is not None else []
-        self.callbacks = [self.record, *held, ProgressBar(), *callbacks, Interruption(), self.folder]
+        self.callbacks = [self.record, *held, ProgressBar(), *callbacks, Interruption(),
+                          self.folder]
         self.call('attach')
         self.module = wrap(model, self.training, world)
 
     def fit(self, until: int | None = None, progress: bool = True) -> Self:
-        """Train until `until` steps are done in all (default: `training.steps`), with a progress bar.
+        """Train until `until` steps are done in all (default: `training.steps`).
 
-        Ctrl-C ends it after the current step, and `interrupted` is True. All is saved, however it ends."""
+        Ctrl-C ends it after the current step, and `interrupted` is True. What is trained is saved,
+        however it ends. Raises TrainingDiverged when a loss term is no finite number any more."""
         if self.diverged: raise self.diverged
         self.until = self.training.steps if until is None else until
         self.progress, self.interrupted = progress, False

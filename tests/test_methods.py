@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 import torch
 
+from nonvae.acai import ACAI
 from nonvae.data import Domains, ImageSet, digits
 from nonvae.interpolation import interpolate
 from nonvae.presets import PRESETS, load
@@ -168,22 +169,44 @@ def test_compiled_is_the_same(name):
         assert all(torch.allclose(plain[key], other[key], rtol=1e-3, atol=1e-5) for key in plain), terms
 
 
-def ready_for(name):
-    "The recipe of a preset; the cross-changed ones get an autoencoder of their data."
-    recipe = PRESETS[name].model
-    if not isinstance(recipe, CrossChangeRecipe): return recipe
-    return recipe.but(autoencoder=PRESETS[f'acai-{PRESETS[name].data}-z16' if PRESETS[name].data != 'digits' else 'acai-digits'].model)
+def distinct_recipes():
+    "One preset for each recipe that differs in more than an amount of noise; the cross-changed ones get an autoencoder."
+    found = {}
+    for name, preset in PRESETS.items():
+        recipe = preset.model.but(sigma=.05) if isinstance(preset.model, LTAERecipe) else preset.model
+        if isinstance(recipe, CrossChangeRecipe):
+            recipe = recipe.but(autoencoder=PRESETS['acai-cifar10-z16' if preset.data == 'cifar10' else 'acai-digits'].model)
+        if recipe not in found.values(): found[name] = recipe
+    return found
 
 
-@pytest.mark.parametrize('name', PRESETS)
-def test_forward_keeps_to_its_device(name):
+DISTINCT = distinct_recipes()
+
+
+@pytest.mark.parametrize('name', DISTINCT)
+def test_forward_keeps_to_its_device(name, monkeypatch):
     """Every tensor pretends to be on a GPU: one that was left on the CPU, or a number that the loop would
     have to wait for, fails. (Backward needs a driver.)"""
     from torch._subclasses.fake_tensor import FakeTensorMode
-    recipe = ready_for(name)
+    # which augmentation is drawn on the CPU, where numbers are to be had
+    monkeypatch.setattr('nonvae.crosschange._draw', lambda count, per_sample: [.3] * (count if per_sample else 1))
     with FakeTensorMode(allow_non_fake_inputs=True), torch.device('cuda:0'):
-        model = recipe.build().train()
-        for parameter in model.parameters(): assert parameter.device.type == 'cuda'
-        x = torch.empty(4, *recipe.shape, device='cuda:0')
-        terms = model(x)
-    assert terms and all(term.device.type == 'cuda' and term.ndim == 0 for term in terms.values())
+        model = DISTINCT[name].build().train()
+        terms = model(torch.empty(4, *DISTINCT[name].shape, device='cuda:0'))
+        wandering = [key for key, tensor in model.state_dict().items() if tensor.device.type != 'cuda']
+    assert terms and not wandering
+    assert all(term.device.type == 'cuda' and term.ndim == 0 for term in terms.values())
+
+
+def test_a_tensor_left_on_the_cpu_is_noticed():
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    class Careless(ACAI):
+        def forward(self, x): return {'reconstruction': (self.reconstruct(x) - torch.zeros(len(x), 1, 32, 32, device='cpu')).mean()}
+
+    class Impatient(ACAI):
+        def forward(self, x): return {'reconstruction': self.reconstruct(x).mean() * self.reconstruct(x).mean().item()}
+
+    for kind in (Careless, Impatient):
+        with FakeTensorMode(allow_non_fake_inputs=True), torch.device('cuda:0'), pytest.raises(Exception):
+            GAME.build(kind=kind)(torch.empty(4, 1, 32, 32, device='cuda:0'))

@@ -5,6 +5,7 @@ __all__ = ['everything', 'film', 'InterpolationExplorer']
 
 # %% ../../nbs/workshop/44_interpolation_explorer.ipynb #44-interpolation-explorer-002
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from ..training import model_lock
 from .choosing import (Encoded, Thumbnails, Upload, check_model, class_name, decode, images_to_show,
                                      version)
 from .panel import Panel
-from .parts import Clock, Picture, column, heading, row, slider
+from .parts import Clock, Picture, column, heading, row, save_button, slider
 
 # %% ../../nbs/workshop/44_interpolation_explorer.ipynb #44-interpolation-explorer-005
 def everything(models: dict[str, Any], ends: torch.Tensor, mix: Mix) -> tuple[torch.Tensor, int]:
@@ -128,14 +129,14 @@ def _lay_out(panel: InterpolationExplorer) -> None:
     panel.clock, panel.upload = Clock(panel, 'Animate', interval=60), Upload(panel, panel.thumbnails, 'Your picture')
     panel.on(panel.choose, panel.corners, panel.path)
     panel.on(panel.move, panel.across, panel.down)
-    panel.on(lambda: _animate(panel), panel.clock.play)
+    panel.on(partial(_animate, panel), panel.clock.play)
     middle = {'align_items': 'center', 'margin': '0 12px 0 0'}
     frames = {'A': panel.ends['A'], **panel.frames, 'B': panel.ends['B']}
     panel.lay_out(
         panel.thumbnails.row,
-        row(panel.corners, panel.path, panel.button('Random', lambda: _draw(panel), icon='random'), panel.upload.row),
+        row(panel.corners, panel.path, panel.button('Random', partial(_draw, panel), icon='random'), panel.upload.row),
         row(panel.across, panel.clock.toggle, panel.clock.play), panel.down,
         row(*(column(name, picture, **middle) for name, picture in frames.items())),
         row(*(row(heading(name, width='72px'), strip) for name, strip in panel.strips.items())),
-        row(panel.saver('PNG', panel.folder/'interpolation.png', lambda path: _save_png(panel, path)),
-            panel.saver('GIF', panel.folder/'interpolation.gif', lambda path: _save_gif(panel, path))))
+        row(save_button(panel, panel.folder/'interpolation.png', partial(_save_png, panel)),
+            save_button(panel, panel.folder/'interpolation.gif', partial(_save_gif, panel))))

@@ -12,7 +12,6 @@ import textwrap
 import time
 import weakref
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import ipywidgets as widgets
@@ -22,7 +21,6 @@ from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageFont
 
 from ..core import NonvaeError
-from ..files import free_name
 from ..training import model_lock
 
 # %% ../../nbs/workshop/40_panel.ipynb #40-panel-010
@@ -141,14 +139,6 @@ class Panel(widgets.VBox):
         button.click = guarded(self, handler)           # ipywidgets' own would print exceptions and go on
         if description: self.buttons[description] = button
         return button
-
-    def saver(self, kind: str, path: Path, write: Callable[[Path], object]) -> widgets.Button:
-        "A button that has `write` write a file: `path`, or if that is taken path-2, and so on."
-        def save() -> None:
-            free = free_name(path)
-            write(free)
-            self.say(f'Saved to {free}.')
-        return self.button(f'Save {kind}', save, icon='download')
 
     def halt(self) -> None: "Stop whatever runs by itself."
 

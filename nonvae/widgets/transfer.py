@@ -17,7 +17,7 @@ from ..training import model_lock
 from ..transfer import transfer_matrix
 from .choosing import Encoded, Thumbnails, Upload, check_model, decode, images_to_show
 from .panel import Panel
-from .parts import Picture, column, heading, row, slider
+from .parts import Picture, column, heading, row, save_button, slider
 
 # %% ../../nbs/workshop/45_transfer_explorer.ipynb #45-transfer-explorer-004
 class TransferExplorer(Panel):
@@ -72,7 +72,7 @@ def _lay_out(panel: TransferExplorer) -> None:
     panel.on(panel.move, panel.strength, panel.glasses, panel.face)
     panel.upload, middle = Upload(panel, panel.faces, 'Your photograph'), {'align_items': 'center'}
     buttons = row(panel.button('Take it off', lambda: setattr(panel.strength, 'value', 0)),
-                  panel.saver('PNG', panel.folder/'transfer.png', lambda path: save_image(path, panel.image(), zoom=4)))
+                  save_button(panel, panel.folder/'transfer.png', lambda path: save_image(path, panel.image(), zoom=4)))
     chosen = row(*(column(name, picture, **middle) for name, picture in panel.chosen.items()))
     panel.lay_out(
         heading('Faces: click for face 1, click again for face 2'), panel.faces.row,
