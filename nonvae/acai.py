@@ -32,7 +32,7 @@ class ACAI(Model):
                 'critic': list(self.critic.parameters())}
 
     def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
-        "One training batch (N, C, H, W) in [-1, 1] to the terms 'reconstruction', 'regulariser' and 'critic'."
+        "A batch (N, C, H, W) in [-1, 1] to the terms 'reconstruction', 'regulariser' and 'critic'."
         alpha = .5 * batch_noise((len(x),), x.device, torch.rand)
         z = self.encode(x)
         x_hat, x_mix = self.decode_both(z, lerp(z.flip(0), z, alpha))

@@ -246,7 +246,7 @@ def compare(runs: Sequence[Run] = (), out: str | os.PathLike = 'comparison', qui
     if groups is None: return None
     firsts = {name: members[0] for name, members in groups.items()}
     data: Any = load_run(next(iter(firsts.values())))[1].load_data()
-    rows = compare_runs(groups, *data, out/'scores', quick)
+    rows = compare_runs(groups, data[0], data[1], out/'scores', quick)
     write_rows(rows, out)
     draw_comparison({name: load(run) for name, run in firsts.items()}, data[1], out)
     print(f'{comparison_table(rows)}\n\n{out} holds table.md, scores.json, interpolation.png, '

@@ -20,7 +20,7 @@ from .training import Model
 
 # %% ../nbs/12_crosschange.ipynb #12-crosschange-007
 def _draw(count: int, per_sample: bool) -> list[float]:
-    "Numbers from [0, 1), drawn on the CPU: one for a batch, or one for each of the `count` images in it."
+    "Numbers from [0, 1), drawn on the CPU: one for a batch, or one for each of its `count` images."
     drawn = batch_noise((count,), 'cpu', torch.rand) if per_sample else torch.rand(1, device='cpu')
     return drawn.tolist()
 
@@ -40,8 +40,9 @@ def _colour_noise(x: torch.Tensor, per_sample: bool = False) -> torch.Tensor:
 # %% ../nbs/12_crosschange.ipynb #12-crosschange-010
 def _invert_channel(x: torch.Tensor, per_sample: bool = False) -> torch.Tensor:
     "One channel becomes its negative."
-    chosen = torch.tensor([int(number * x.shape[1]) for number in _draw(len(x), per_sample)], device=x.device)
-    mine = torch.arange(x.shape[1], device=x.device) == chosen[:, None]
+    channels = x.shape[1]
+    chosen = [int(number * channels) for number in _draw(len(x), per_sample)]
+    mine = torch.arange(channels, device=x.device) == torch.tensor(chosen, device=x.device)[:, None]
     return torch.where(mine[:, :, None, None], -x, x)
 
 def _reverse_channels(x: torch.Tensor, per_sample: bool = False) -> torch.Tensor:

@@ -98,7 +98,8 @@ class _WholeBatch:
         return forward(gather_batch(x)).chunk(world)[rank].clone()    # a layer may overwrite it
 
 _WHOLE: dict[type, type] = {
-    kind: type(f'Whole{kind.__name__}', (_WholeBatch, kind), {}) for kind in (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)}
+    kind: type(f'Whole{kind.__name__}', (_WholeBatch, kind), {})
+    for kind in (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)}
 
 def synchronise_batch_norm(model: nn.Module, device: torch.device) -> nn.Module:
     "Let batch norm take its statistics over the shares of all processes; returns the model."

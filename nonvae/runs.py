@@ -28,7 +28,7 @@ from .files import atomic_write, file_lock
 from .pictures import save_image
 from .processes import on_first
 
-if TYPE_CHECKING: from nonvae.training import Model, Trainer
+if TYPE_CHECKING: from nonvae.training import KeptLoop, Model
 
 # %% ../nbs/workshop/06_runs.ipynb #06-runs-005
 def save_weights(path: str | os.PathLike, model: 'Model', about: dict[str, Any] | None = None,

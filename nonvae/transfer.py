@@ -22,14 +22,14 @@ from .interpolation import lerp
 from .realism import Judge
 from .training import Model
 
-# %% ../nbs/15_transfer.ipynb #15-transfer-016
+# %% ../nbs/15_transfer.ipynb #15-transfer-018
 class TwoCodes(Model):
     """Images as two codes: a shared one, and a specific one for what only some images have.
 
-    `shared` and `specific` map images (N, 3, W, W) to codes (N, ...), `decoder` maps both to images."""
+    `shared` and `specific` map images (N, 3, W, W) to codes (N, ...), `decoder` both to images."""
     domains = 2
-    snapshot_rows = ('held-out faces without glasses; then, row by row, the same faces in the glasses '
-                     'of the person on the left')
+    snapshot_rows = ('held-out faces without glasses; then, row by row, the same faces in the '
+                     'glasses of the person on the left')
 
     def __init__(self, shared: nn.Module, specific: nn.Module, decoder: nn.Module,
                  **term_weights: float) -> None:
@@ -44,11 +44,13 @@ class TwoCodes(Model):
         x = x.to(self.device)
         return self.shared(x), self.specific(x)
 
-    def decode(self, shared: torch.Tensor, specific: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
-        "Shared codes (N, ...) and specific ones (N or 1, ...; zeros: nothing special) to images (N, 3, W, W)."
+    def decode(self, shared: torch.Tensor,  # type: ignore[override]
+               specific: torch.Tensor) -> torch.Tensor:
+        """Shared codes (N, ...) and specific ones (N or 1, ...; zeros: nothing special) to images
+        (N, 3, W, W)."""
         if len(specific) not in (1, len(shared)):
-            raise NonvaeError(f'{len(shared)} images need as many attributes, or a single one for all, '
-                              f'but there are {len(specific)}.')
+            raise NonvaeError(f'{len(shared)} images need as many attributes, or a single one for '
+                              f'all, but there are {len(specific)}.')
         specific = specific.to(self.device).expand(len(shared), *specific.shape[1:])
         return self.decoder(shared.to(self.device), specific)
 
@@ -57,8 +59,8 @@ class TwoCodes(Model):
         return self.decode(*self.encode(x)).to(x.device)
 
     def transfer(self, content: torch.Tensor, attribute: torch.Tensor) -> torch.Tensor:
-        """The images `content` (N, 3, W, W) with what is special about `attribute` (N or 1, 3, W, W):
-        D(E_c(content), E_s(attribute))."""
+        """The images `content` (N, 3, W, W) with what is special about `attribute` (N or 1, 3, W,
+        W): D(E_c(content), E_s(attribute))."""
         return self.decode(self.encode(content)[0], self.encode(attribute)[1]).to(content.device)
 
     def remove(self, x: torch.Tensor) -> torch.Tensor:
@@ -67,25 +69,29 @@ class TwoCodes(Model):
         return self.decode(shared, torch.zeros_like(specific)).to(x.device)
 
     def snapshot(self, held_out: Any, count: int = 6) -> tuple[torch.Tensor, int]:
-        "How far training is, as (images, columns): everyone's glasses on everyone, for a few of `held_out`."
+        """How far training is: everyone's glasses on everyone, for a few of the Domains `held_out`,
+        as (images, columns)."""
         return transfer_matrix(self, held_out.a[:count], held_out.b[:count])
 
-# %% ../nbs/15_transfer.ipynb #15-transfer-017
+# %% ../nbs/15_transfer.ipynb #15-transfer-019
 @torch.no_grad()
 def transfer_matrix(model: TwoCodes, a: torch.Tensor, b: torch.Tensor) -> tuple[torch.Tensor, int]:
-    """What is special about each image of `a` (n, 3, W, W) moved to each image of `b` (m, 3, W, W), as
-    (images, columns): the first row shows b, the first column a."""
+    """What is special about each image of `a` (n, 3, W, W) moved to each image of `b` (m, 3, W, W),
+    as (images, columns): the first row shows b, the first column a."""
     shared, specific = model.encode(b)[0], model.encode(a)[1]
     images = [torch.ones_like(b[:1]), b]
-    for image, code in zip(a, specific): images += [image[None], model.decode(shared, code[None]).to(a.device)]
+    for image, code in zip(a, specific):
+        images += [image[None], model.decode(shared, code[None]).to(a.device)]
     return torch.cat(images), len(b) + 1
 
-# %% ../nbs/15_transfer.ipynb #15-transfer-021
+# %% ../nbs/15_transfer.ipynb #15-transfer-023
 class ContentTransfer(TwoCodes):
-    """Learns from unpaired domains A and B to hold apart what only A has (Press et al. 2019, arXiv 2001.05017).
+    """Learns from unpaired domains A and B to hold apart what only A has (Press et al. 2019,
+    arXiv 2001.05017).
 
-    Minimises mean (a - D(E_c(a), E_s(a)))^2 + mean (b - D(E_c(b), 0))^2 + w (bce(F(E_c(a)), B) + bce(F(E_c(b)), B)),
-    while the discriminator F minimises bce(F(E_c(a)), A) + bce(F(E_c(b)), B). `confusion` is w."""
+    Minimises mean (a - D(E_c(a), E_s(a)))^2 + mean (b - D(E_c(b), 0))^2
+    + w (bce(F(E_c(a)), B) + bce(F(E_c(b)), B)), while the discriminator F minimises
+    bce(F(E_c(a)), A) + bce(F(E_c(b)), B). `confusion` is w."""
     name = 'transfer'
 
     def __init__(self, shared: nn.Module, specific: nn.Module, decoder: nn.Module,
@@ -105,9 +111,9 @@ class ContentTransfer(TwoCodes):
         return torch.cat([specific_a, torch.zeros_like(specific_a)])
 
     def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
-        """A training batch (2n, 3, W, W), the first n images of A, the others of B, to four terms, each a mean.
-
-        `confusion`, in the loss with weight w, and `discriminator` are the two sides of the game."""
+        """A training batch (2n, 3, W, W), the first n images of A, the others of B, to four terms,
+        each a mean. `confusion`, which has the weight w, and `discriminator` are the two sides of
+        the game."""
         a, b = x.chunk(2)
         if self.training: a, b = _mirrored(a), _mirrored(b)
         shared = self.shared(torch.cat([a, b]))
@@ -128,10 +134,11 @@ def _mirrored(x: torch.Tensor) -> torch.Tensor:
     "Each image mirrored or not, at random."
     return torch.where(batch_noise((len(x), 1, 1, 1), x.device, torch.rand) < .5, x.flip(3), x)
 
-# %% ../nbs/15_transfer.ipynb #15-transfer-027
-def _strided(layer: type, channels: list[int], norm: bool, activation: Callable[[], nn.Module]) -> list[nn.Module]:
-    """4x4 convolutions of stride 2 (nn.Conv2d or nn.ConvTranspose2d), each with its normalisation, if
-    wanted, and activation."""
+# %% ../nbs/15_transfer.ipynb #15-transfer-029
+def _strided(layer: type, channels: list[int], norm: bool,
+             activation: Callable[[], nn.Module]) -> list[nn.Module]:
+    """4x4 convolutions of stride 2 (nn.Conv2d or nn.ConvTranspose2d), each with its normalisation,
+    if wanted, and activation."""
     layers: list[nn.Module] = []
     for inputs, outputs in zip(channels, channels[1:]):
         layers.append(layer(inputs, outputs, kernel_size=4, stride=2, padding=1))
@@ -142,13 +149,14 @@ def _strided(layer: type, channels: list[int], norm: bool, activation: Callable[
 def _leaky() -> nn.Module: return nn.LeakyReLU(.2, inplace=True)
 
 def transfer_channels(depth: int, scales: int) -> list[int]:
-    "Channels after each halving: doubled up to 16 times `depth`. The last is the width of both codes together."
+    """Channels after each halving: doubled up to 16 times `depth`. The last is the width of both
+    codes together."""
     return [depth * min(2**scale, 16) for scale in range(scales)]
 
-# %% ../nbs/15_transfer.ipynb #15-transfer-030
+# %% ../nbs/15_transfer.ipynb #15-transfer-032
 def init_he(module: nn.Module) -> None:
-    """Every convolution's weights ~ N(0, 2 / ((1 + 0.2^2) n)) and biases 0, n the numbers that an output
-    sums up (He et al. 2015, eq. 14)."""
+    """Every convolution's weights ~ N(0, 2 / ((1 + 0.2^2) n)) and biases 0, n the numbers that an
+    output sums up (He et al. 2015, eq. 14)."""
     for layer in module.modules():
         if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
             # of a transposed kernel's 4x4 weights an output sees 2x2
@@ -156,10 +164,10 @@ def init_he(module: nn.Module) -> None:
             nn.init.normal_(layer.weight, std=math.sqrt(2 / ((1 + .2**2) * n)))
             nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
 
-# %% ../nbs/15_transfer.ipynb #15-transfer-033
+# %% ../nbs/15_transfer.ipynb #15-transfer-035
 class SharedEncoder(nn.Module):
-    """Images (N, 3, W, W) in [-1, 1] to shared codes (N, channels - sep, W / 2^scales, W / 2^scales).
-    Press et al. 2019, `E_c`."""
+    """Images (N, 3, W, W) in [-1, 1] to shared codes (N, channels - sep, W / 2^scales,
+    W / 2^scales). Press et al. 2019, `E_c`."""
     def __init__(self, depth: int = 32, sep: int = 25, scales: int = 6, norm: bool = False) -> None:
         super().__init__()
         channels = transfer_channels(depth, scales)
@@ -181,7 +189,7 @@ class SpecificEncoder(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor: return self.layers(x)
 
-# %% ../nbs/15_transfer.ipynb #15-transfer-034
+# %% ../nbs/15_transfer.ipynb #15-transfer-036
 class TransferDecoder(nn.Module):
     """Shared (N, channels - sep, w, w) and specific codes (N, sep, w, w) to images (N, 3, W, W) in
     (-1, 1). Press et al. 2019, `D`."""
@@ -197,28 +205,33 @@ class TransferDecoder(nn.Module):
         return self.layers(torch.cat([shared, specific], 1))
 
 class Discriminator(nn.Module):
-    """Shared codes (N, channels - sep, w, w) to logits (N,): above 0 it believes that the image is of
-    domain A. Press et al. 2019, `F`."""
-    def __init__(self, depth: int = 32, sep: int = 25, scales: int = 6, image_size: int = 128) -> None:
+    """Shared codes (N, channels - sep, w, w) to logits (N,): above 0 it believes that the image is
+    of domain A. Press et al. 2019, `F`."""
+    def __init__(self, depth: int = 32, sep: int = 25, scales: int = 6,
+                 image_size: int = 128) -> None:
         super().__init__()
         size = (transfer_channels(depth, scales)[-1] - sep) * (image_size // 2**scales)**2
         self.layers = nn.Sequential(nn.Linear(size, 16 * depth), _leaky(), nn.Linear(16 * depth, 1))
 
-    def forward(self, shared: torch.Tensor) -> torch.Tensor: return self.layers(shared.flatten(1))[:, 0]
+    def forward(self, shared: torch.Tensor) -> torch.Tensor:
+        return self.layers(shared.flatten(1))[:, 0]
 
-# %% ../nbs/15_transfer.ipynb #15-transfer-043
+# %% ../nbs/15_transfer.ipynb #15-transfer-045
 @torch.no_grad()
 def remove_picture(model: TwoCodes, a: torch.Tensor) -> tuple[torch.Tensor, int]:
-    "Images (n, 3, W, W), and below them the same without what is special about them: (images, columns)."
+    """Images (n, 3, W, W), and below them the same without what is special about them, as
+    (images, columns)."""
     return torch.cat([a, model.remove(a)]), len(a)
 
-# %% ../nbs/15_transfer.ipynb #15-transfer-046
+# %% ../nbs/15_transfer.ipynb #15-transfer-048
 @torch.no_grad()
-def transfer_strips(model: TwoCodes, a: torch.Tensor, b: torch.Tensor, frames: int = 9) -> torch.Tensor:
-    """Three ways to move between the first two images of `a` and of `b` (n, 3, W, W), as frames (3, frames, 3, W, W).
+def transfer_strips(model: TwoCodes, a: torch.Tensor, b: torch.Tensor,
+                    frames: int = 9) -> torch.Tensor:
+    """Three ways to move between the first two images of `a` and of `b` (n, 3, W, W), as frames
+    (3, frames, 3, W, W).
 
-    The shared code moves between two of b while the first glasses of a stay; both codes move between
-    two of a; the shared code moves without glasses."""
+    The shared code moves between two of b while the first glasses of a stay; both codes move
+    between two of a; the shared code moves without glasses."""
     if not isinstance(frames, int) or not 2 <= frames <= 1000:
         raise NonvaeError(f'An interpolation has 2 to 1000 frames, but {frames} were asked for.')
     if min(len(a), len(b)) < 2:
@@ -230,7 +243,7 @@ def transfer_strips(model: TwoCodes, a: torch.Tensor, b: torch.Tensor, frames: i
     ways = [(faces, specific_a[:1]), (both, glasses), (faces, none)]
     return torch.stack([model.decode(*way) for way in ways]).to(a.device)
 
-# %% ../nbs/15_transfer.ipynb #15-transfer-054
+# %% ../nbs/15_transfer.ipynb #15-transfer-056
 @torch.no_grad()
 def _pieces(how: Callable[..., torch.Tensor], *images: torch.Tensor) -> torch.Tensor:
     "`how(*images)`, computed for 50 images at a time."
@@ -239,70 +252,80 @@ def _pieces(how: Callable[..., torch.Tensor], *images: torch.Tensor) -> torch.Te
 def _mse(images: torch.Tensor, truth: torch.Tensor, rows: slice = slice(None)) -> float:
     return (images - truth)[:, :, rows].square().mean().item()
 
-def counterfactual_scores(model: TwoCodes, count: int = 200, seed: int = 1, image_size: int = 64) -> dict[str, float]:
+def counterfactual_scores(model: TwoCodes, count: int = 200, seed: int = 1,
+                          image_size: int = 64) -> dict[str, float]:
     """Mean squared errors per pixel, values in [-1, 1], of moved and of removed glasses against the
     drawn truth on `count` held-out faces.
 
-    Beside `moved_error` and `removed_error` stand their controls: what a model would get that is otherwise
-    perfect but draws no glasses (`_if_none`), somebody else's (`_if_others`), or keeps them (`_if_kept`); and
-    what this one gets when it is given the glasses of the wrong person (`_if_swapped`). `_eyes`: in the rows
-    that glasses can touch."""
+    Beside `moved_error` and `removed_error` stand their controls: what a model would get that is
+    otherwise perfect but draws no glasses (`_if_none`), somebody else's (`_if_others`), or keeps
+    them (`_if_kept`); and what this one gets when it is given the glasses of the wrong person
+    (`_if_swapped`). `_eyes`: in the rows that glasses can touch."""
     model.eval()
     faces = counterfactuals(count, seed, image_size)
-    next_ones = faces.a.roll(-1, 0)
-    guesses = {'moved_error{}': (_pieces(model.transfer, faces.b, faces.a), faces.truth),
+    moved, removed = _pieces(model.transfer, faces.b, faces.a), _pieces(model.remove, faces.a)
+    swapped = _pieces(model.transfer, faces.b, faces.a.roll(-1, 0))
+    guesses = {'moved_error{}': (moved, faces.truth),
                'moved_error{}_if_none': (faces.b, faces.truth),
                'moved_error{}_if_others': (faces.other, faces.truth),
-               'moved_error{}_if_swapped': (_pieces(model.transfer, faces.b, next_ones), faces.truth),
-               'removed_error{}': (_pieces(model.remove, faces.a), faces.bare),
+               'moved_error{}_if_swapped': (swapped, faces.truth),
+               'removed_error{}': (removed, faces.bare),
                'removed_error{}_if_kept': (faces.a, faces.bare)}
     parts = {'': slice(None), '_eyes': eye_band(image_size)}
-    return {name.format(part): _mse(*guess, rows) for part, rows in parts.items() for name, guess in guesses.items()}
+    return {name.format(part): _mse(*guess, rows)
+            for part, rows in parts.items() for name, guess in guesses.items()}
 
-# %% ../nbs/15_transfer.ipynb #15-transfer-057
+# %% ../nbs/15_transfer.ipynb #15-transfer-059
 def _some(domain: ImageSet, count: int = 2000) -> ImageSet:
     "At most `count` images of a domain, evenly spread."
     places = np.linspace(0, len(domain) - 1, min(count, len(domain)))
     return domain.subset(np.unique(places.astype(int)))
 
 def _labelled(domains: Domains, by_label: bool = False) -> ImageSet:
-    "The images of both domains as one ImageSet: labelled by domain (1: a), or by the labels they have."
+    """The images of both domains as one ImageSet: labelled by domain (1: a), or by the labels they
+    have."""
     a, b = _some(domains.a), _some(domains.b)
-    labels = [a.labels, b.labels] if by_label else [np.ones(len(a), np.int64), np.zeros(len(b), np.int64)]
-    return ImageSet(np.concatenate([a.images, b.images]), np.concatenate(labels), a.classes if by_label else ['b', 'a'])
+    images = np.concatenate([a.images, b.images])
+    if by_label: return ImageSet(images, np.concatenate([a.labels, b.labels]), a.classes)
+    return ImageSet(images, np.repeat(np.int64([1, 0]), [len(a), len(b)]), ['b', 'a'])
 
-# %% ../nbs/15_transfer.ipynb #15-transfer-060
+# %% ../nbs/15_transfer.ipynb #15-transfer-062
 def attribute_scores(model: TwoCodes, train: Domains, held_out: Domains, seed: int = 0,
                      steps: int = 500) -> dict[str, float]:
     """What classifiers trained on the real images of both Domains say about moved and removed
     attributes of held-out ones, shares from 0 to 1.
 
-    `added`: images of b that are classified as a once they have it; `removed`: images of a classified as b
-    once it is gone; both for each label, too, where images have labels (such as Male). The classifiers are
-    trained for `steps` steps; their accuracies on real held-out images stand beside the shares."""
+    `added`: images of b that are classified as a once they have it; `removed`: images of a
+    classified as b once it is gone; both for each label, too, where images have labels (such as
+    Male). The classifiers are trained for `steps` steps; their accuracies on real held-out images
+    stand beside the shares."""
     model.eval()
     a, b = _some(held_out.a, 500), _some(held_out.b, 500)
     givers = a.subset(np.random.default_rng(seed).permutation(np.arange(len(b)) % len(a)))
     moved, removed = _pieces(model.transfer, b[:], givers[:]), _pieces(model.remove, a[:])
     judge = Judge(_labelled(train), steps)
     added, gone = judge.classify(moved) == 1, judge.classify(removed) == 0
-    scores = {'classifier_accuracy': judge.accuracy(_labelled(held_out)), 'added': added.mean(), 'removed': gone.mean()}
+    scores = {'classifier_accuracy': judge.accuracy(_labelled(held_out)), 'added': added.mean(),
+              'removed': gone.mean()}
     for label, name in enumerate(a.classes if len(a.classes) > 1 else []):
         for what, hits, labels in (('added', added, b.labels), ('removed', gone, a.labels)):
             if (labels == label).any(): scores[f'{what}_{name}'] = hits[labels == label].mean()
-    scores |= _kept(_labelled(train, True), _labelled(held_out, True), (moved, b[:]), (removed, a[:]), steps)
+    both = _labelled(train, by_label=True), _labelled(held_out, by_label=True)
+    scores |= _kept(*both, (moved, b[:]), (removed, a[:]), steps)
     return {name: float(value) for name, value in scores.items()}
 
 def _kept(train: ImageSet, held_out: ImageSet, added: tuple[torch.Tensor, torch.Tensor],
           removed: tuple[torch.Tensor, torch.Tensor], steps: int) -> dict[str, float]:
-    "Shares of images that keep the label which a second classifier gave them; none where images have no labels."
+    """Shares of images (after, before) that keep the label which a second classifier gave them;
+    none where images have no labels."""
     if len(set(train.labels)) < 2: return {}
     judge = Judge(train, steps)
-    return {'label_classifier_accuracy': judge.accuracy(held_out),
-            'kept_when_added': (judge.classify(added[0]) == judge.classify(added[1])).mean(),
-            'kept_when_removed': (judge.classify(removed[0]) == judge.classify(removed[1])).mean()}
+    scores = {'label_classifier_accuracy': judge.accuracy(held_out)}
+    for what, (after, before) in (('added', added), ('removed', removed)):
+        scores[f'kept_when_{what}'] = (judge.classify(after) == judge.classify(before)).mean()
+    return scores
 
-# %% ../nbs/15_transfer.ipynb #15-transfer-063
+# %% ../nbs/15_transfer.ipynb #15-transfer-065
 def evaluate_transfer(model: TwoCodes, train: Domains, held_out: Domains) -> dict[str, float]:
     """Every score of content transfer as a flat dict of floats: reconstruction errors,
     `attribute_scores`, and, on drawn faces, `counterfactual_scores`."""
@@ -311,5 +334,6 @@ def evaluate_transfer(model: TwoCodes, train: Domains, held_out: Domains) -> dic
     scores = {'reconstruction_error_a': _mse(_pieces(model.reconstruct, a), a),
               'reconstruction_error_b': _mse(_pieces(model.remove, b), b)}
     scores |= attribute_scores(model, train, held_out)
-    if held_out.source.startswith('faces'): scores |= counterfactual_scores(model, image_size=held_out.shape[-1])
+    if held_out.source.startswith('faces'):
+        scores |= counterfactual_scores(model, image_size=held_out.shape[-1])
     return scores
