@@ -5,6 +5,7 @@ import torch
 
 from nonvae.acai import ACAI
 from nonvae.data import Domains, ImageSet, digits
+from nonvae.fast import speed_up
 from nonvae.interpolation import interpolate
 from nonvae.presets import PRESETS, load
 from nonvae.recipes import (ACAIRecipe, AutoencoderRecipe, ConvNet, CrossChangeRecipe, LTAERecipe, MLPNet, TransferNet,
@@ -116,7 +117,7 @@ def test_overfits_eight_images(name, device):
 
 @each
 def test_saved_and_loaded_is_the_same(name, tmp_path):
-    model, x = RECIPES[name].build(seed=3).eval(), images_of(data_for(name))
+    model, x = speed_up(RECIPES[name].build(seed=3).eval()), images_of(data_for(name))     # in the forms that `load` gives it
     save_weights(tmp_path/'whole.safetensors', model)
     save_weights(tmp_path/'half.safetensors', model, half=True)
     loaded, half = (load(tmp_path/f'{kind}.safetensors') for kind in ('whole', 'half'))
