@@ -1,4 +1,4 @@
-"Bad input to the autoencoder and to interpolation is refused in one sentence (for tests/; the lessons no longer test it)."
+"Bad input to the autoencoder and to interpolation is refused in one sentence."
 import pytest
 import torch
 
