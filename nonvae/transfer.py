@@ -287,7 +287,7 @@ def _labelled(domains: Domains, by_label: bool = False) -> ImageSet:
     a, b = _some(domains.a), _some(domains.b)
     images = np.concatenate([a.images, b.images])
     if by_label: return ImageSet(images, np.concatenate([a.labels, b.labels]), a.classes)
-    return ImageSet(images, np.repeat(np.int64([1, 0]), [len(a), len(b)]), ['b', 'a'])
+    return ImageSet(images, np.repeat(np.array([1, 0], np.int64), [len(a), len(b)]), ['b', 'a'])
 
 # %% ../nbs/15_transfer.ipynb #15-transfer-062
 def attribute_scores(model: TwoCodes, train: Domains, held_out: Domains, seed: int = 0,
