@@ -175,7 +175,7 @@ class Interpolate(RunCommand):
                               '--picture interpolate.')
         channels, size, _ = preset.model.shape
         if self.images is not None: ends = read_images(self.images, size, channels)
-        else: ends = preset.load_data(self.root, self.download)[1]
+        else: ends = preset.load_held_out(self.root, self.download)
         if len(ends) < 2: raise NonvaeError('There is only one image: an interpolation needs two.')
         order = np.random.default_rng(self.seed).permutation(len(ends))
         pairs = min(self.pairs, len(ends) // 2)
@@ -212,7 +212,7 @@ class Transfer(RunCommand):
     def ends(self, preset: Preset) -> tuple[torch.Tensor, torch.Tensor]:
         "Images of both kinds: the user's own, or held-out ones."
         count, size = max(self.count, 2), preset.model.shape[1]
-        held_out = preset.load_data(self.root, self.download)[1] if None in (self.a, self.b) else None
+        held_out = preset.load_held_out(self.root, self.download) if None in (self.a, self.b) else None
         def some(own: str | None, domain: str) -> torch.Tensor:
             if own is not None: return read_images(own, size, 3)[:count]
             images = getattr(held_out, domain)

@@ -13,12 +13,13 @@ import torch
 from pydantic import Field, model_validator
 
 from .core import NonvaeError
+from .data import Domains, ImageSet
 from .fast import speed_up
 from .recipes import (ACAIRecipe, AnyRecipe, AutoencoderRecipe, ConvNet, CrossChangeRecipe, LTAERecipe, MLPNet, TransferNet,
                             TransferRecipe, VAERecipe)
 from .runs import read_weights
 from .settings import Settings
-from .sources import SOURCES, Pair, load_data
+from .sources import SOURCES, Pair, load_data, load_held_out
 from .training import Model, Training, shape_text
 from .transfer import ContentTransfer
 
@@ -48,14 +49,24 @@ class Preset(Settings):
     def load_data(self, root: str = 'data', download: bool = False) -> Pair:
         "Training and held-out part of the data, checked to fit the model's networks."
         train, held_out = load_data(self.data, self.model.shape, root, download)
-        if train.domains != self.model.domains:
+        self.check(train)
+        return train, held_out
+
+    def load_held_out(self, root: str = 'data', download: bool = False) -> ImageSet | Domains:
+        "The held-out part alone, checked likewise."
+        held_out = load_held_out(self.data, self.model.shape, root, download)
+        self.check(held_out)
+        return held_out
+
+    def check(self, images: ImageSet | Domains) -> None:
+        "Refuse images that do not fit the model's networks."
+        if images.domains != self.model.domains:
             wanted = 'two domains, such as faces' if self.model.domains == 2 else 'one set of images, such as digits'
             raise NonvaeError(f'{self.model.kind.__name__} trains on {wanted}, but {self.data} is none: name other data.')
-        if train.shape != self.model.shape:
-            raise NonvaeError(f'The images of {self.data} are {shape_text(train.shape)}, but the network wants '
-                              f'{shape_text(self.model.shape)}: set network.channels {train.shape[0]} and '
-                              f'network.image_size {train.shape[1]}.')
-        return train, held_out
+        if images.shape != self.model.shape:
+            raise NonvaeError(f'The images of {self.data} are {shape_text(images.shape)}, but the network wants '
+                              f'{shape_text(self.model.shape)}: set network.channels {images.shape[0]} and '
+                              f'network.image_size {images.shape[1]}.')
 
 # %% ../nbs/workshop/32_presets.ipynb #32-presets-005
 def _epochs(images: int, count: int = 101) -> Training:

@@ -66,7 +66,7 @@ def pages(): return {}
 
 @pytest.fixture
 def lab(request, server, browser, pages):
-    """Opens a notebook: lab('04_autoencoder', theme='dark', kernel='python3', zoom=1.5, until='TrainingPanel(').run().
+    """Opens a notebook: lab('04_autoencoder', theme='dark', kernel='python3', zoom=1.5, only=['TrainingPanel(']).run().
 
     The next one, or the end of the test, closes it and ends its kernel; then nothing may have gone wrong in it."""
     opened, failed = [], request.session.testsfailed

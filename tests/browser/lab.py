@@ -1,4 +1,5 @@
 """A JupyterLab of its own and notebooks open in a real browser: what a reader does, and what it brings about."""
+import ast
 import json
 import os
 import re
@@ -20,6 +21,23 @@ QUIET = re.compile(r'\d+%\||^No such comm')
 
 # JupyterLab shows a text with its pictures' paths as they are written, and only then finds them
 TRIED = re.compile(r'404 \(Not Found\) \(http://[^/]*/assets/')
+
+
+def needed(cells, ends):
+    """The indices of the code cells that bring about what the cells at `ends` read: those that bind a name that they
+    read, and so on backwards."""
+    wanted, kept = set(), set()
+    for k in range(max(ends), -1, -1):
+        if cells[k].cell_type != 'code': continue
+        read, bound = set(), set()
+        for node in ast.walk(ast.parse(cells[k].source)):
+            if isinstance(node, ast.Name): (read if isinstance(node.ctx, ast.Load) else bound).add(node.id)
+            elif isinstance(node, (ast.FunctionDef, ast.ClassDef)): bound.add(node.name)
+            elif isinstance(node, ast.alias): bound.add((node.asname or node.name).split('.')[0])
+        if k in ends or bound & wanted:
+            kept.add(k)
+            wanted |= read
+    return kept
 
 
 class Server:
@@ -82,9 +100,9 @@ class Server:
         place.mkdir(parents=True, exist_ok=True)
         (place/f'{plugin}.jupyterlab-settings').write_text(json.dumps(values))
 
-    def write(self, notebook, kernel, until):
-        """The notebook as the tests run it, without outputs and slow cells, and if `until` is
-        given only up to the first cell that contains it.
+    def write(self, notebook, kernel, only):
+        """The notebook as the tests run it, without outputs and slow cells, and if `only` is
+        given with those code cells only that contain one of these texts, and what they need.
 
         `notebook` is the name of one in nbs/, such as workshop/40_panel, or a list of cells."""
         if isinstance(notebook, str):
@@ -96,10 +114,12 @@ class Server:
                          or not any(map(SKIPPED.match, cell.source.split('\n')))]
         for cell in content.cells:
             if cell.cell_type == 'code': cell.outputs, cell.execution_count = [], None
-        if until:
-            ends = [k for k, cell in enumerate(content.cells) if cell.cell_type == 'code' and until in cell.source]
-            assert ends, f'{name} has no cell with {until!r}'
-            content.cells = content.cells[:ends[0] + 1]
+        if only:
+            ends = {k for k, cell in enumerate(content.cells)
+                    if cell.cell_type == 'code' and any(text in cell.source for text in only)}
+            assert len(ends) >= len(only), f'{name} has no cell with one of {only}'
+            kept = needed(content.cells, ends)
+            content.cells = [cell for k, cell in enumerate(content.cells) if cell.cell_type != 'code' or k in kept]
         content.metadata.kernelspec = {'display_name': kernel, 'language': 'python', 'name': kernel}
         nbformat.write(content, self.nbs/name)
         return name
@@ -147,10 +167,10 @@ class Notebook:
     notebook.page is playwright's page; notebook.cell(text) the output of the cell with this
     text in its source, to look for widgets in it."""
 
-    def __init__(self, lab, notebook, theme='light', kernel='python3', until=None):
+    def __init__(self, lab, notebook, theme='light', kernel='python3', only=None):
         self.server, self.folder, self.page, self.theme = lab.server, lab.server.nbs, lab.page, lab.theme
         self.console, self.before, self.on_purpose = lab.console, len(lab.console), []
-        self.name = self.server.write(notebook, kernel, until)
+        self.name = self.server.write(notebook, kernel, only)
         self.theme(theme)
         self._finish('open', f'nbs/{self.name}', 60)
 

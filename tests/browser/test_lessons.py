@@ -1,7 +1,6 @@
-"""Every notebook that has widgets, in a real browser: its cells run, the panels
-train, every slider brings a new picture.
+"""Every notebook that has widgets, in a real browser: the panels train, every slider brings a new picture.
 
-Up to the last widget; NONVAE_ALL_CELLS=1 runs what comes after it, too, which nbdev_test has done."""
+Only the cells that the widgets need; NONVAE_ALL_CELLS=1 runs the others, too, which nbdev_test has done."""
 import os
 import re
 
@@ -49,7 +48,7 @@ def explore(nb, panel):
 
 @pytest.mark.parametrize('name', LESSONS)
 def test_lesson(lab, name):
-    nb = lab(name, until=None if os.environ.get('NONVAE_ALL_CELLS') else LESSONS[name][-1]).run()
+    nb = lab(name, only=None if os.environ.get('NONVAE_ALL_CELLS') else LESSONS[name]).run()
     assert nb.errors() == []
     assert nb.page.locator('img').evaluate_all('images => images.filter(image => !image.naturalWidth).map(image => '
                                                'image.outerHTML)') == []

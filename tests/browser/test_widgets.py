@@ -48,7 +48,7 @@ def test_training_and_exploring_on_both_kernels(lab, kernel):
 
 
 def test_files_come_in_and_go_out(lab, tmp_path):
-    nb = lab('playground', until='swap =').run()
+    nb = lab('playground', only=['mixer =', 'swap =']).run()
     mixer, swap = nb.cell('mixer ='), nb.cell('swap =')
     digit = Image.new('L', (90, 120), 'white')
     ImageDraw.Draw(digit).ellipse([25, 35, 65, 85], outline='black', width=9)
@@ -76,7 +76,7 @@ def test_files_come_in_and_go_out(lab, tmp_path):
 
 
 def test_choosing_and_animating(lab):
-    nb = lab('playground', until='mixer =').run()
+    nb = lab('playground', only=['mixer =']).run()
     mixer = nb.cell('mixer =')
     frame, strip = mixer.get_by_title('of the way').first, mixer.get_by_title('frames from image A')
     with nb.change(mixer.get_by_title('image A:'), frame): button(mixer, 'Random').click()
@@ -92,7 +92,7 @@ def test_choosing_and_animating(lab):
 
 
 def test_everything_by_keyboard(lab):
-    nb = lab(LESSON, until='mixer =').run()
+    nb = lab(LESSON).run()
     panel, mixer = nb.cell('panel ='), nb.cell('mixer =')
     button(panel, 'Train').focus()
     with nb.change(status(panel)): nb.page.keyboard.press('Space')
