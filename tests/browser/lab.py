@@ -24,8 +24,8 @@ TRIED = re.compile(r'404 \(Not Found\) \(http://[^/]*/assets/')
 
 
 def needed(cells, ends):
-    """The indices of the code cells that bring about what the cells at `ends` read: those that bind a name that they
-    read, and so on backwards."""
+    """The indices of the code cells that bring about what the cells at `ends` read: what is exported, the cells that
+    bind a name that they read, and so on backwards."""
     wanted, kept = set(), set()
     for k in range(max(ends), -1, -1):
         if cells[k].cell_type != 'code': continue
@@ -34,7 +34,7 @@ def needed(cells, ends):
             if isinstance(node, ast.Name): (read if isinstance(node.ctx, ast.Load) else bound).add(node.id)
             elif isinstance(node, (ast.FunctionDef, ast.ClassDef)): bound.add(node.name)
             elif isinstance(node, ast.alias): bound.add((node.asname or node.name).split('.')[0])
-        if k in ends or bound & wanted:
+        if k in ends or bound & wanted or cells[k].source.startswith('#| export'):
             kept.add(k)
             wanted |= read
     return kept
