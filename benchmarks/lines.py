@@ -17,7 +17,7 @@ import torch
 
 from nonvae.core import NonvaeError
 from nonvae.fast import keep_freed_memory
-from nonvae.lines_score import lines_benchmark
+from nonvae.lines_benchmark import lines_benchmark
 from nonvae.presets import find_preset, load_run
 from nonvae.training import Trainer
 

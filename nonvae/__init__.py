@@ -16,7 +16,7 @@ if _TYPE_CHECKING:
     from nonvae.data import Domains, ImageSet, digits, draw_lines, lines
     from nonvae.faces import draw_face
     from nonvae.interpolation import interpolate, lerp, slerp
-    from nonvae.lines_score import lines_score
+    from nonvae.lines_benchmark import lines_score
     from nonvae.ltae import LTAE, VAE
     from nonvae.pictures import save_gif, save_image, show
     from nonvae.presets import PRESETS, load
@@ -27,10 +27,11 @@ if _TYPE_CHECKING:
 _ROOMS = {
     'acai': ['ACAI'], 'autoencoder': ['Autoencoder'], 'core': ['NonvaeError'], 'crosschange': ['CrossChange'],
     'data': ['Domains', 'ImageSet', 'digits', 'draw_lines', 'lines'], 'faces': ['draw_face'],
-    'interpolation': ['interpolate', 'lerp', 'slerp'], 'lines_score': ['lines_score'], 'ltae': ['LTAE', 'VAE'],
+    'interpolation': ['interpolate', 'lerp', 'slerp'], 'lines_benchmark': ['lines_score'], 'ltae': ['LTAE', 'VAE'],
     'pictures': ['save_gif', 'save_image', 'show'], 'presets': ['PRESETS', 'load'],
     'training': ['Model', 'Trainer', 'Training'], 'transfer': ['ContentTransfer']}
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
+__all__ = [*_ROOM_OF]
 
 def __getattr__(name: str) -> _Any:
     "A name of the front door, imported from its room when it is first asked for."

@@ -7,7 +7,7 @@ __all__ = ['ACAI']
 import torch
 from torch import nn
 
-from .core import batch_noise, frozen
+from .core import NonvaeError, batch_noise, frozen
 from .interpolation import lerp
 from .training import Model
 
@@ -24,6 +24,9 @@ class ACAI(Model):
     def __init__(self, encoder: nn.Module, decoder: nn.Module, critic: nn.Module, lambda_: float = .5,
                  gamma: float = .2) -> None:
         super().__init__(encoder, decoder, regulariser=lambda_)
+        if not lambda_ >= 0 or not 0 <= gamma <= 1:
+            raise NonvaeError('lambda_ must be at least 0, and gamma from 0 to 1, but they are '
+                              f'{lambda_} and {gamma}.')
         self.critic, self.gamma = critic, gamma
 
     def players(self) -> dict[str, list[nn.Parameter]]:

@@ -13,7 +13,7 @@ from .core import NonvaeError
 from .data import ImageSet
 from .latents import (Codes, cluster_scores, clustering_accuracy, encode_all, knn_accuracy,
                             linear_probe, random_hausdorff, reconstruction_error)
-from .lines_score import lines_benchmark
+from .lines_benchmark import lines_benchmark
 from .realism import Judge, middle_frames
 
 Scores = dict[str, float]
@@ -76,6 +76,9 @@ def evaluate(model: Any, train: ImageSet, held_out: ImageSet, judge: Judge | Non
 
     To the reconstruction error and `evaluate_latents`, a `judge` adds the realism of middle frames,
     and `of_lines` the lines benchmark."""
+    for images in (train, held_out):
+        if not isinstance(images, ImageSet):
+            raise NonvaeError(f'evaluate measures on ImageSets, but got {type(images).__name__}.')
     scores = {'reconstruction_error': reconstruction_error(model, held_out)}
     scores |= evaluate_latents(model, train, held_out, seed)
     if judge:

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch.nn import functional as F
 
-from .core import NonvaeError
+from .core import NonvaeError, in_range
 from .pictures import picture_format, save_gif, save_image
 
 Mix = Callable[[torch.Tensor, torch.Tensor, Any], torch.Tensor]
@@ -20,12 +20,15 @@ Mix = Callable[[torch.Tensor, torch.Tensor, Any], torch.Tensor]
 # %% ../nbs/05_interpolation.ipynb #05-interpolation-005
 def weight_like(t: float | torch.Tensor, x: torch.Tensor) -> torch.Tensor:
     "`t`, a number or a tensor (n,), shaped so that it multiplies the samples of x (n, ...), in x's dtype."
+    if not x.is_floating_point(): raise NonvaeError(f'What is mixed must be floats, but it is {x.dtype}.')
     t = torch.as_tensor(t, dtype=x.dtype, device=x.device)
     return t.view(-1, *[1] * (x.ndim - 1)) if t.ndim else t
 
 def lerp(a: torch.Tensor, b: torch.Tensor, t: float | torch.Tensor) -> torch.Tensor:
     """Linear interpolation from `a` (t = 0) to `b` (t = 1), float tensors (n, ...); `t` is a number or
     one a sample, (n,)."""
+    if a.shape != b.shape:
+        raise NonvaeError(f'Both ends must have the same shape, but they have {tuple(a.shape)} and {tuple(b.shape)}.')
     return a + weight_like(t, a) * (b - a)
 
 # %% ../nbs/05_interpolation.ipynb #05-interpolation-008
@@ -36,6 +39,11 @@ def interpolate(model: Any, a: torch.Tensor, b: torch.Tensor, frames: int = 11,
     [-1, 1].
 
     The first and last frame are the reconstructions of a and b. `mix` is lerp or slerp."""
+    a, b = in_range(a), in_range(b)
+    if not callable(getattr(model, 'decode', None)):
+        raise NonvaeError('A model has the methods encode and decode, but got '
+                          f'{type(model).__name__}: load one with load(...).')
+    if not callable(mix): raise NonvaeError(f'mix is a function, lerp or slerp, but got {mix!r}.')
     if not isinstance(frames, int) or not 2 <= frames <= 1000:
         raise NonvaeError(f'An interpolation has 2 to 1000 frames, but {frames} were asked for.')
     if a.shape != b.shape:
@@ -45,6 +53,8 @@ def interpolate(model: Any, a: torch.Tensor, b: torch.Tensor, frames: int = 11,
         raise NonvaeError('There is no pair of images to interpolate between: at least two images are '
                           'needed.')
     z_a, z_b = model.encode(a), model.encode(b)
+    if isinstance(z_a, tuple):
+        raise NonvaeError('This model has two codes for an image: use transfer_strips of nonvae.transfer.')
     images = [model.decode(mix(z_a, z_b, t)) for t in torch.linspace(0, 1, frames).tolist()]
     return torch.stack(images, 1).to(a.device)
 
@@ -71,6 +81,7 @@ def slerp(a: torch.Tensor, b: torch.Tensor, t: float | torch.Tensor) -> torch.Te
     vector (Shoemake 1985); `t` is a number or one a sample, (n,).
 
     Where the vectors are parallel, opposite, or zero, it is `lerp`."""
+    weight_like(0., a)                                              # floats?
     angle = angle_between(a, b)
     t = torch.as_tensor(t, dtype=a.dtype, device=a.device).expand(len(a))
     sine = angle.sin()
@@ -92,6 +103,7 @@ def bilinear(corners: torch.Tensor, across: float, down: float, mix: Mix = lerp)
 def corner_grid(model: Any, corners: torch.Tensor, size: int = 7, mix: Mix = lerp) -> torch.Tensor:
     """Decoded images (size * size, C, H, W), row by row, of the square that four images (4, C, H, W)
     span."""
+    corners = in_range(corners)
     z, places = model.encode(corners), torch.linspace(0, 1, size).tolist()
     codes = [bilinear(z, across, down, mix) for down in places for across in places]
     return model.decode(torch.cat(codes)).to(corners.device)

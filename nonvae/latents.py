@@ -2,8 +2,8 @@
 
 # %% auto #0
 __all__ = ['Codes', 'flat_codes', 'pieces', 'encode_all', 'reconstruction_error', 'code_distances', 'plane', 'latent_planes',
-           'vectors', 'class_count', 'fit_probes', 'linear_probe', 'whitening', 'k_means', 'clustering_accuracy',
-           'knn_accuracy', 'cluster_scores', 'hausdorff', 'decode_random', 'random_hausdorff']
+           'vectors', 'both_vectors', 'class_count', 'fit_probes', 'linear_probe', 'whitening', 'k_means',
+           'clustering_accuracy', 'knn_accuracy', 'cluster_scores', 'hausdorff', 'decode_random', 'random_hausdorff']
 
 # %% ../nbs/09_latents.ipynb #09-latents-002
 from collections.abc import Iterator
@@ -14,9 +14,9 @@ import torch
 from matplotlib import pyplot as plt
 from torch.nn import functional as F
 
-from .core import NonvaeError, seeded, step_seed
-from .data import ImageSet
-from .lines_score import finite, ready
+from .core import NonvaeError, as_images, in_range, seeded, step_seed
+from .data import ImageSet, whole_labels
+from .lines_benchmark import finite, ready
 
 # %% ../nbs/09_latents.ipynb #09-latents-005
 def flat_codes(codes: Any) -> torch.Tensor:
@@ -26,6 +26,7 @@ def flat_codes(codes: Any) -> torch.Tensor:
 
 def pieces(data: ImageSet, batch_size: int) -> Iterator[torch.Tensor]:
     "The images of an ImageSet in order, in batches (n, C, H, W), the last of which may be shorter."
+    if batch_size < 1: raise NonvaeError(f'batch_size must be at least 1, but it is {batch_size}.')
     return (data[start:start + batch_size] for start in range(0, len(data), batch_size))
 
 # %% ../nbs/09_latents.ipynb #09-latents-006
@@ -50,6 +51,7 @@ def code_distances(model: Any, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor
 
     x and y are batches (n, C, H, W) in [-1, 1]."""
     ready(model)                                # no batch statistics: an image's code is its own
+    x, y = in_range(x), in_range(y)
     return (flat_codes(model.encode(x)) - flat_codes(model.encode(y))).norm(dim=1).cpu()
 
 # %% ../nbs/09_latents.ipynb #09-latents-013
@@ -87,10 +89,18 @@ def vectors(codes: Codes, labels: np.ndarray | None = None) -> np.ndarray:
     if found.ndim != 2 or not found.size:
         raise NonvaeError(f'Codes are measured as vectors (N, d), but these are {found.shape}: '
                           'flatten them first.')
-    if labels is not None and len(labels) != len(found):
+    if labels is not None and len(whole_labels(labels)) != len(found):
         raise NonvaeError(f'Every code needs its label, but there are {len(found)} codes and '
                           f'{len(labels)} labels.')
     return found
+
+def both_vectors(train_codes: Codes, train_labels: np.ndarray | None, test_codes: Codes,
+                 test_labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    "Training and test codes as arrays, checked to be of one length."
+    x, t = vectors(train_codes, train_labels), vectors(test_codes, test_labels)
+    if x.shape[1] == t.shape[1]: return x, t
+    raise NonvaeError(f'The training codes have {x.shape[1]} numbers each, but the test codes '
+                      f'{t.shape[1]}: measure codes of one model.')
 
 def class_count(*labels: np.ndarray) -> int:
     "How many classes, numbered from 0, all of these labels have. The first must have at least two."
@@ -128,7 +138,7 @@ def linear_probe(train_codes: Codes, train_labels: np.ndarray, test_codes: Codes
 
     Returns (mean, standard deviation) over `fits` fits. Codes are float (N, d), labels int (N,).
     The single-layer classifier of Berthelot et al. 2018, section 4.1."""
-    x, t = vectors(train_codes, train_labels), vectors(test_codes, test_labels)
+    x, t = both_vectors(train_codes, train_labels, test_codes, test_labels)
     classes = class_count(train_labels, test_labels)
     y = torch.as_tensor(train_labels)
     w, b = fit_probes(torch.from_numpy(x).float(), y, classes, fits, epochs, seed)
@@ -167,8 +177,8 @@ def clustering_accuracy(train_codes: Codes, train_labels: np.ndarray, test_codes
     on the training part (Hungarian method). Codes are float (N, d), labels int (N,). After
     Berthelot et al. 2018, section 4.2."""
     from scipy.optimize import linear_sum_assignment
-    x = vectors(train_codes, train_labels).astype(np.float64)
-    t = vectors(test_codes, test_labels).astype(np.float64)
+    both = both_vectors(train_codes, train_labels, test_codes, test_labels)
+    x, t = (codes.astype(np.float64) for codes in both)
     classes = class_count(train_labels, test_labels)
     centre, whiten = whitening(x)
     kmeans = k_means((x - centre) @ whiten, classes, inits, seed)
@@ -183,8 +193,9 @@ def knn_accuracy(train_codes: Codes, train_labels: np.ndarray, test_codes: Codes
                  test_labels: np.ndarray, k: int = 5) -> float:
     "Share of the test codes (M, d) whose class most of their `k` nearest training codes have."
     from sklearn.neighbors import KNeighborsClassifier
-    x, t = vectors(train_codes, train_labels), vectors(test_codes, test_labels)
+    x, t = both_vectors(train_codes, train_labels, test_codes, test_labels)
     class_count(train_labels)
+    if not isinstance(k, int) or k < 1: raise NonvaeError(f'k must be at least 1, but it is {k}.')
     if len(x) < k:
         raise NonvaeError(f'{k} nearest neighbours need at least as many training codes, but there '
                           f'are {len(x)}.')
@@ -199,8 +210,8 @@ def cluster_scores(train_codes: Codes, test_codes: Codes, test_labels: np.ndarra
     With a cluster for each class: `silhouette` (-1 to 1; Rousseeuw 1987), `mutual_information` with
     the labels in nats, and `normalised_mutual_information` (0 to 1)."""
     from sklearn.metrics import mutual_info_score, normalized_mutual_info_score, silhouette_score
-    x = vectors(train_codes).astype(np.float32)
-    t = vectors(test_codes, test_labels).astype(np.float32)
+    both = both_vectors(train_codes, None, test_codes, test_labels)
+    x, t = (codes.astype(np.float32) for codes in both)
     clusters = k_means(x, class_count(test_labels), inits, seed).predict(t)
     if not 1 < len(set(clusters)) < len(t):
         raise NonvaeError('The held-out codes fall into a single cluster, or each into its own: a '
@@ -215,8 +226,11 @@ def cluster_scores(train_codes: Codes, test_codes: Codes, test_labels: np.ndarra
 def hausdorff(images: torch.Tensor, others: torch.Tensor) -> float:
     "The largest distance of any of `images` (N, ...) to its nearest of `others` (M, ...)."
     from scipy.spatial.distance import directed_hausdorff
-    a, b = (finite(x, 'images').cpu().double().flatten(1).numpy() for x in (images, others))
-    return float(directed_hausdorff(a, b)[0])
+    a, b = (finite(as_images(x), 'images').cpu().double() for x in (images, others))
+    if a.shape[1:] != b.shape[1:] or not len(a) or not len(b):
+        raise NonvaeError('The Hausdorff distance is that of two sets of images of one shape, but got '
+                          f'{tuple(a.shape)} and {tuple(b.shape)}.')
+    return float(directed_hausdorff(a.flatten(1).numpy(), b.flatten(1).numpy())[0])
 
 # %% ../nbs/09_latents.ipynb #09-latents-048
 @torch.no_grad()

@@ -18,7 +18,7 @@ from matplotlib.axes import Axes
 from PIL import Image, ImageDraw, ImageFont, ImageOps, UnidentifiedImageError
 from torch.nn import functional as F
 
-from .core import NonvaeError, to_uint8
+from .core import NonvaeError, as_images, to_uint8
 from .files import atomic_write
 
 # %% ../nbs/workshop/02_pictures.ipynb #02-pictures-004
@@ -27,7 +27,9 @@ def tile(images: torch.Tensor, columns: int | None = None, gap: int = 1, fill: i
 
     `columns` is the number of images in a row (default: about a square); `gap` the pixels between them,
     of the grey `fill`."""
+    images = as_images(images)
     n, c, h, w = images.shape
+    if columns is not None and columns < 1: raise NonvaeError(f'columns must be at least 1, but it is {columns}.')
     if n == 0: raise NonvaeError('There is no image to show.')
     if c not in (1, 3): raise NonvaeError(f'A picture has 1 or 3 channels, but these images have {c}.')
     columns = columns or math.ceil(math.sqrt(n))
@@ -107,6 +109,9 @@ def _with_labels(picture: Image.Image, labels: Sequence[str], row_height: int, m
     return wide
 
 # %% ../nbs/workshop/02_pictures.ipynb #02-pictures-014
+_READ = 'PNG', 'JPEG', 'BMP', 'GIF', 'WEBP'          # no format that starts other programs, as EPS does
+_MOST_PIXELS = 100_000_000
+
 def read_picture(path: str | os.PathLike) -> torch.Tensor:
     "One picture file, whole and upright, as uint8 (3, height, width): see `decode_picture`."
     try:
@@ -120,10 +125,13 @@ def decode_picture(data: bytearray, path: str | os.PathLike) -> torch.Tensor:
 
     Grey, CMYK, palette and 16 bit become RGB, what is transparent white."""
     if not data: raise NonvaeError(f'{path} is empty: remove or replace it.')
-    pixels = _decode_jpeg(data)
-    if pixels is not None: return pixels
     try:
-        with Image.open(io.BytesIO(data)) as picture: return _rgb(picture)
+        with Image.open(io.BytesIO(data), formats=_READ) as picture:
+            if picture.width * picture.height > _MOST_PIXELS: raise NonvaeError(f'{path} has more than 100 million pixels: '
+                                                                                'make it smaller.')
+            pixels = _decode_jpeg(data)
+            return _rgb(picture) if pixels is None else pixels
+    except NonvaeError: raise
     except UnidentifiedImageError: raise NonvaeError(f'{path} is not a picture: remove or replace it.') from None
     except Exception as error:                          # a damaged file makes Pillow raise almost anything
         reason = ' '.join(str(error).split())[:100]

@@ -174,6 +174,8 @@ def shipped(kind: type[M], name: str) -> M:
 # %% ../nbs/workshop/32_presets.ipynb #32-presets-013
 def weights_file(name: str | os.PathLike) -> Path:
     "Where the weights are of a run folder, a .safetensors file, or what ships with the package under this name."
+    if not isinstance(name, (str, os.PathLike)):
+        raise NonvaeError(f'A run is named by text or a path, but got {type(name).__name__}.')
     if not str(name): raise NonvaeError('The name of the run is empty: name a run folder or a .safetensors file.')
     path = Path(name)
     if not path.exists() and str(name) in shipped_weights(): return shipped_weights()[str(name)]
@@ -195,10 +197,14 @@ def load(name: str | os.PathLike, into: M | None = None) -> Model:
     elif about.get('model') is None:
         raise NonvaeError(f'{path} holds a {about.get("class", "model")} that was built by hand: build it again, and '
                           f'call load({str(name)!r}, into=it).')
-    else: model = Preset.from_dict({'model': about['model']}).model.build()
-    try: model.load_state_dict(tensors)
-    except RuntimeError as error:
-        raise NonvaeError(f'The weights in {path} do not fit the model: they are of another one, or damaged.') from error
+    else:
+        recipe = Preset.from_dict({'model': about['model']}).model
+        with torch.device('meta'): model = recipe.build()       # takes no memory, whatever the file asks for
+    shapes = {name: tensor.shape for name, tensor in model.state_dict().items()}
+    if shapes != {name: tensor.shape for name, tensor in tensors.items()}:
+        raise NonvaeError(f'The weights in {path} do not fit the model: they are of another one, or damaged.')
+    if into is None: model = recipe.build()
+    model.load_state_dict(tensors)
     return speed_up(model.eval())  # type: ignore[return-value]
 
 def load_run(name: str | os.PathLike) -> tuple[Model, Preset]:

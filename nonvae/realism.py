@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from .core import NonvaeError, seeded
 from .data import ImageSet
 from .interpolation import lerp
-from .lines_score import finite, ready
+from .lines_benchmark import finite, ready
 
 # %% ../nbs/08_realism.ipynb #08-realism-005
 @torch.no_grad()

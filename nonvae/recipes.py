@@ -118,6 +118,7 @@ class Recipe(Settings):
         "The model with fresh weights, a function of `seed`; `kind` is the class, or a subclass of it."
         with seeded(seed): model = (kind or self.kind)(**self.parts())
         if kind in (None, self.kind): model.recipe = self
+        model.image_shape = self.shape
         return model
 
     @property

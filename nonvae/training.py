@@ -20,7 +20,8 @@ from torch import nn
 from typing_extensions import Self
 
 from .callbacks import HeldOutLoss, History, Interruption, ProgressBar, TrainingDiverged
-from .core import NonvaeError, pick_device, pick_precision, rank_and_world, seeded
+from .core import (NonvaeError, as_images, pick_device, pick_precision, rank_and_world,
+                         seeded)
 from .data import Data, Domains, ImageSet, as_data, feed
 from .fast import memory_format, speed_up
 from .processes import synchronise_batch_norm
@@ -41,9 +42,13 @@ class Model(nn.Module):
     snapshot_rows = ("held-out images; their reconstructions; "
                      "what lies halfway to the next one's code")
     recipe: 'Recipe | None' = None              # how it was built, if from a recipe
+    image_shape: tuple[int, ...] | None = None  # of the images that it takes, once that is known
 
     def __init__(self, encoder: nn.Module, decoder: nn.Module, **term_weights: float) -> None:
         super().__init__()
+        if not isinstance(encoder, nn.Module) or not isinstance(decoder, nn.Module):
+            raise NonvaeError('encoder and decoder are torch modules, but got '
+                              f'{type(encoder).__name__} and {type(decoder).__name__}.')
         self.encoder, self.decoder, self.term_weights = encoder, decoder, term_weights
 
     @property
@@ -51,9 +56,17 @@ class Model(nn.Module):
         "Where the model computes."
         return next(self.parameters()).device
 
+    def images(self, x: torch.Tensor) -> torch.Tensor:
+        "Images as `as_images` takes them, as the model's networks take them: its device, its dtype."
+        x, weight = as_images(x), next(self.parameters())
+        if self.image_shape not in (None, tuple(x.shape[1:])):
+            raise NonvaeError(f'The model takes images of {shape_text(self.image_shape)}, but these '
+                              f'are {shape_text(x.shape[1:])}: resize them.')
+        return x.to(weight.device, weight.dtype)
+
     def encode(self, x: torch.Tensor) -> Any:
         "Images (N, C, H, W) in [-1, 1], wherever they are, to codes on the model's device."
-        return self.encoder(x.to(self.device))
+        return self.encoder(self.images(x))
 
     def decode(self, z: torch.Tensor) -> torch.Tensor:
         "Codes, wherever they are, to images (N, C, H, W) on the model's device."
@@ -61,7 +74,7 @@ class Model(nn.Module):
 
     def reconstruct(self, x: torch.Tensor) -> torch.Tensor:
         "Images to codes and back, returned where the images were."
-        return self.decode(self.encode(x)).to(x.device)
+        return self.decode(self.encode(x)).to(as_images(x).device)
 
     def encoders(self) -> list[nn.Module]:
         "The networks that `encode` uses."
@@ -100,8 +113,8 @@ Beta = Annotated[float, Field(ge=0, lt=1)]
 
 class Training(Settings):
     "How a model is trained."
-    steps: int = Field(2000, gt=0, description='optimiser steps in all')
-    batch_size: int = Field(64, gt=0, description='images in a batch, over all processes together')
+    steps: int = Field(2000, gt=0, le=10**12, description='optimiser steps in all')
+    batch_size: int = Field(64, gt=0, le=2**20, description='images in a batch, over all processes together')
     optimizer: Literal['adam', 'adamw', 'sgd'] = Field('adam', description='adam, adamw or sgd')
     lr: float = Field(1e-4, gt=0, description='learning rate')
     warmup_steps: int = Field(0, ge=0, description='over so many steps the rate rises to lr')
@@ -112,7 +125,7 @@ class Training(Settings):
     weight_decay: float = Field(0., ge=0, description='L2 penalty (adamw: decoupled)')
     clip_norm: float = Field(0., ge=0, description="a player's gradient that is longer is scaled "
                                                    'down to it; 0: never')
-    seed: int = Field(0, ge=0, description='of first weights, the order of the images, all noise')
+    seed: int = Field(0, ge=0, lt=2**63, description='of first weights, the order of the images, all noise')
     precision: Literal['auto', 'float32', 'bfloat16'] = Field(
         'auto', description='auto, float32 or bfloat16')
     device: str = Field('auto', description='auto, cpu, cuda, cuda:1 or mps')
@@ -278,6 +291,9 @@ class KeptLoop(Loop):
 # %% ../nbs/03_training.ipynb #03-training-033
 def check_fit(model: Model, data: ImageSet | Domains, held_out: ImageSet | Domains | None) -> None:
     "Refuse data that the model cannot train on: the wrong kind, or images of the wrong shape."
+    if not isinstance(model, Model):
+        raise NonvaeError('A Trainer trains a Model, such as Autoencoder(encoder, decoder) or a class '
+                          f'of yours made from Model, but got {type(model).__name__}.')
     wanted = 'Domains, two sets of images' if model.domains == 2 else 'one set of images'
     for name, images in (('data', data), ('held_out', held_out)):
         if images is None: continue
@@ -304,6 +320,7 @@ def check_shape(model: Model, data: ImageSet) -> None:
     if made != first.shape:
         raise NonvaeError(f'The model makes images of {shape_text(made[1:])}, but the data are '
                           f'{shape}: {advice}.')
+    model.image_shape = data.shape
 
 def shape_text(shape: Sequence[int]) -> str:
     "1x32x32 for (1, 32, 32)."
@@ -335,6 +352,11 @@ class Trainer(KeptLoop):
                  held_out: Data | None = None, out: str | Path | None = None,
                  callbacks: Sequence[Any] = (),
                  optimizer: torch.optim.Optimizer | None = None) -> None:
+        if not isinstance(training, (Training, type(None))):
+            raise NonvaeError(f'training is Training(...), but got {type(training).__name__}.')
+        if not isinstance(callbacks, Sequence):
+            raise NonvaeError('callbacks is a list of objects with some of the methods attach, '
+                              'before_fit, after_step, after_row and after_fit.')
         self.model, self.data, self.training = model, as_data(data), training or Training()
         self.held_out = None if held_out is None else as_data(held_out)
         check_fit(self.model, self.data, self.held_out)
@@ -362,6 +384,8 @@ class Trainer(KeptLoop):
         Ctrl-C ends it after the current step, and `interrupted` is True. What is trained is saved,
         however it ends. Raises TrainingDiverged when a loss term is no finite number any more."""
         if self.diverged: raise self.diverged
+        if until is not None and (not isinstance(until, int) or until < 0):
+            raise NonvaeError(f'until is a count of steps, but it is {until!r}.')
         self.until = self.training.steps if until is None else until
         self.progress, self.interrupted = progress, False
         if self.steps_done < self.until:

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from .core import NonvaeError, batch_noise, frozen
+from .core import NonvaeError, as_images, batch_noise, frozen, in_range
 from .data import Domains, ImageSet
 from .faces import counterfactuals, eye_band
 from .interpolation import lerp
@@ -41,7 +41,7 @@ class TwoCodes(Model):
 
     def encode(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         "Images (N, 3, W, W) in [-1, 1] to (shared, specific) codes, on the model's device."
-        x = x.to(self.device)
+        x = self.images(x)
         return self.shared(x), self.specific(x)
 
     def decode(self, shared: torch.Tensor,  # type: ignore[override]
@@ -56,17 +56,18 @@ class TwoCodes(Model):
 
     def reconstruct(self, x: torch.Tensor) -> torch.Tensor:
         "Images to both codes and back, returned where the images were."
-        return self.decode(*self.encode(x)).to(x.device)
+        return self.decode(*self.encode(x)).to(as_images(x).device)
 
     def transfer(self, content: torch.Tensor, attribute: torch.Tensor) -> torch.Tensor:
         """The images `content` (N, 3, W, W) with what is special about `attribute` (N or 1, 3, W,
         W): D(E_c(content), E_s(attribute))."""
+        content, attribute = in_range(content), in_range(attribute)
         return self.decode(self.encode(content)[0], self.encode(attribute)[1]).to(content.device)
 
     def remove(self, x: torch.Tensor) -> torch.Tensor:
         "The images (N, 3, W, W) without what is special about them: D(E_c(x), 0)."
-        shared, specific = self.encode(x)
-        return self.decode(shared, torch.zeros_like(specific)).to(x.device)
+        shared, specific = self.encode(in_range(x))
+        return self.decode(shared, torch.zeros_like(specific)).to(as_images(x).device)
 
     def snapshot(self, held_out: Any, count: int = 6) -> tuple[torch.Tensor, int]:
         """How far training is: everyone's glasses on everyone, for a few of the Domains `held_out`,
@@ -78,6 +79,8 @@ class TwoCodes(Model):
 def transfer_matrix(model: TwoCodes, a: torch.Tensor, b: torch.Tensor) -> tuple[torch.Tensor, int]:
     """What is special about each image of `a` (n, 3, W, W) moved to each image of `b` (m, 3, W, W),
     as (images, columns): the first row shows b, the first column a."""
+    a, b = in_range(a), in_range(b)
+    if not len(a) or not len(b): raise NonvaeError('A matrix needs at least one image of each kind.')
     shared, specific = model.encode(b)[0], model.encode(a)[1]
     images = [torch.ones_like(b[:1]), b]
     for image, code in zip(a, specific):

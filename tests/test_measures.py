@@ -13,7 +13,7 @@ from nonvae.data import ImageSet, digits, draw_lines
 from nonvae.evaluation import evaluate, evaluate_latents
 from nonvae.latents import (cluster_scores, clustering_accuracy, code_distances, decode_random, encode_all, hausdorff,
                             knn_accuracy, linear_probe, random_hausdorff, reconstruction_error, whitening)
-from nonvae.lines_score import lines_score, nearest_lines, smoothness
+from nonvae.lines_benchmark import lines_score, nearest_lines, smoothness
 from nonvae.presets import PRESETS, Preset, load, load_run
 from nonvae.realism import Classifier, Judge, middle_frames
 from nonvae.recipes import ACAIRecipe, AutoencoderRecipe, ConvNet

@@ -13,7 +13,7 @@ import torch
 from ..core import NonvaeError, seeded
 from ..crosschange import CrossChange, crossed_picture
 from ..latents import code_distances
-from ..lines_score import ready
+from ..lines_benchmark import ready
 from ..pictures import tile
 from ..training import Trainer, Training
 from .choosing import check_model, images_to_show

@@ -18,7 +18,7 @@ from PIL import Image
 
 from ..core import NonvaeError, to_float, to_uint8
 from ..data import ImageSet, as_data
-from ..lines_score import ready
+from ..lines_benchmark import ready
 from ..pictures import decode_picture, square_picture, tile
 from ..training import model_lock
 from .panel import Panel

@@ -15,7 +15,7 @@ import torch
 
 from ..core import NonvaeError
 from ..interpolation import Mix, bilinear, corner_grid, interpolate, lerp, slerp
-from ..lines_score import ready
+from ..lines_benchmark import ready
 from ..pictures import save_gif, save_image, tile
 from ..training import model_lock
 from .choosing import (Encoded, Thumbnails, Upload, check_model, class_name, decode, images_to_show,

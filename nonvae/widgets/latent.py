@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw
 
 from ..core import NonvaeError
 from ..data import ImageSet
-from ..lines_score import ready
+from ..lines_benchmark import ready
 from ..pictures import tile
 from ..training import model_lock
 from .choosing import check_model, class_name, decode, images_to_show, version

@@ -11,7 +11,7 @@ import ipywidgets as widgets
 import torch
 
 from ..interpolation import lerp
-from ..lines_score import ready
+from ..lines_benchmark import ready
 from ..pictures import save_image, tile
 from ..training import model_lock
 from ..transfer import transfer_matrix
