@@ -226,7 +226,8 @@ def cluster_scores(train_codes: Codes, test_codes: Codes, test_labels: np.ndarra
 def hausdorff(images: torch.Tensor, others: torch.Tensor) -> float:
     "The largest distance of any of `images` (N, ...) to its nearest of `others` (M, ...)."
     from scipy.spatial.distance import directed_hausdorff
-    a, b = (finite(as_images(x), 'images').cpu().double() for x in (images, others))
+    both = (as_images(x) if np.ndim(x) == 4 else x for x in (images, others))
+    a, b = (finite(x, 'images').cpu().double() for x in both)
     if a.shape[1:] != b.shape[1:] or not len(a) or not len(b):
         raise NonvaeError('The Hausdorff distance is that of two sets of images of one shape, but got '
                           f'{tuple(a.shape)} and {tuple(b.shape)}.')

@@ -33,9 +33,9 @@ from .processes import on_first
 if TYPE_CHECKING: from nonvae.training import KeptLoop, Model
 
 # %% ../nbs/workshop/06_runs.ipynb #06-runs-005
-def checksum(about: str, tensors: dict[str, torch.Tensor]) -> str:
+def checksum(about: dict[str, Any], tensors: dict[str, torch.Tensor]) -> str:
     "A hash of all that a weights file holds: a bit that flipped on the disk is found."
-    found = hashlib.sha256(about.encode())
+    found = hashlib.sha256(json.dumps(about).encode())
     for name in sorted(tensors):
         found.update(name.encode())
         found.update(tensors[name].reshape(-1).view(torch.uint8).numpy())
@@ -50,21 +50,22 @@ def save_weights(path: str | os.PathLike, model: 'Model', about: dict[str, Any] 
     tensors = {name: t.detach().cpu().contiguous() for name, t in model.state_dict().items()}
     if half:
         for name, t in tensors.items(): tensors[name] = t.half() if t.is_floating_point() else t
-    text = json.dumps(recipe | (about or {}))
-    data = safetensors.torch.save(tensors, {'nonvae': text, 'sha256': checksum(text, tensors)})
+    whole = recipe | (about or {})
+    header = json.dumps(whole | {'sha256': checksum(whole, tensors)})
+    data = safetensors.torch.save(tensors, {'nonvae': header})
     with atomic_write(path) as temporary: temporary.write_bytes(data)
 
 def read_weights(path: str | os.PathLike) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
     "What `save_weights` wrote: `about`, and the tensors by name. Anything else is a NonvaeError."
     try:
         with safetensors.safe_open(path, 'pt') as file:
-            header = file.metadata() or {}
-            about = json.loads(header['nonvae'])
+            about = json.loads((file.metadata() or {})['nonvae'])
             tensors = {name: file.get_tensor(name) for name in file.keys()}
-        known = header.get('sha256')
-        if known and known != checksum(header['nonvae'], tensors): raise ValueError('damaged')
+        if not isinstance(about, dict): raise ValueError('no header')
+        known = about.pop('sha256', None)
+        if known and known != checksum(about, tensors): raise ValueError('damaged')
         finite = all(tensor.isfinite().all() for tensor in tensors.values())
-        if not isinstance(about, dict) or not finite: raise ValueError('no weights')
+        if not finite: raise ValueError('no weights')
     except (safetensors.SafetensorError, OSError, KeyError, TypeError, ValueError,
             RecursionError) as error:
         raise NonvaeError(f'{path} is damaged, or no weights file of nonvae: name another, or '

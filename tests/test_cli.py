@@ -97,7 +97,7 @@ def test_a_file_with_a_mistake_is_one_sentence(text, expected, tmp_path, monkeyp
 def test_memory_that_is_not_there(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     said = io.StringIO()
-    with redirect_stderr(said): code = main('train acai-digits --out r --training.batch_size 10000000000000'.split())
+    with redirect_stderr(said): code = main('train acai-digits --out r --model.network.depth 65536'.split())
     assert code == 2 and 'more memory than there is' in said.getvalue(), said.getvalue()
 
 
