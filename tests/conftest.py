@@ -14,9 +14,9 @@ processes = multiprocessing.get_context('forkserver')
 processes.set_forkserver_preload(['nonvae.cli'])
 
 
-def begin(work, cwd, *arguments):
+def begin(work, cwd, *arguments, **environment):
     "A new process that calls work(*arguments), which returns the exit code, in the folder cwd."
-    process = processes.Process(target=_work, args=(work, cwd, arguments))
+    process = processes.Process(target=_work, args=(work, cwd, arguments, environment))
     process.start()
     return process
 
@@ -29,8 +29,9 @@ def end(process, cwd, timeout=300):
     return process.exitcode, (cwd/'out.txt').read_text(), (cwd/'err.txt').read_text()
 
 
-def _work(work, cwd, arguments):
+def _work(work, cwd, arguments, environment):
     import torch
+    os.environ.update(environment)
     torch.set_num_threads(1)
     os.chdir(cwd)
     sys.stdout, sys.stderr = open('out.txt', 'w'), open('err.txt', 'w')
@@ -59,4 +60,6 @@ def run(tmp_path):
 @pytest.fixture
 def nonvae(tmp_path):
     "Runs the command line: nonvae('train', 'plain-digits', ...) gives (exit code, output, error output)."
-    return lambda *arguments, **options: end(begin(_command, tmp_path, *arguments), tmp_path, **options)
+    def call(*arguments, timeout=300, **environment):
+        return end(begin(_command, tmp_path, *arguments, **environment), tmp_path, timeout)
+    return call

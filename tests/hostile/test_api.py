@@ -3,6 +3,7 @@ the right thing. Nothing is answered with a traceback of somebody else's library
 import numpy as np
 import pytest
 import torch
+from matplotlib import pyplot as plt
 from torch import nn
 
 from nonvae import (ACAI, LTAE, ContentTransfer, CrossChange, Domains, ImageSet, NonvaeError, Trainer, Training, digits,
@@ -145,6 +146,7 @@ def test_whatever_holds_images_is_images(form):
         assert torch.equal(MODEL.reconstruct(images).float(), MODEL.reconstruct(X))
     assert hausdorff(images, X) == 0 and torch.allclose(as_images(images).float(), X)
     assert torch.equal(to_uint8(as_images(images)), torch.tensor(PIXELS)) and show(images) is not None
+    plt.close('all')
 
 
 def test_labels_in_a_list_and_images_in_a_tensor_make_the_same_set():

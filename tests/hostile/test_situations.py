@@ -1,0 +1,68 @@
+"The command line in unfriendly surroundings: a sentence and an exit code, or simply the work done; never a traceback."
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+QUICK = ('train', 'plain-digits', '--out', 'run', '--training.steps', '2', '--training.batch_size', '8', '--training.device', 'cpu',
+         '--model.network.depth', '4')
+
+
+@pytest.mark.parametrize('environment, code, words', [
+    ({'WORLD_SIZE': 'abc'}, 2, 'unset WORLD_SIZE'), ({'WORLD_SIZE': '2', 'RANK': '5'}, 2, 'unset WORLD_SIZE'),
+    ({'WORLD_SIZE': '-1'}, 2, 'unset WORLD_SIZE'), ({'RANK': '1'}, 0, ''), ({'NONVAE_CACHE': '/dev/null/no'}, 0, ''),
+    ({'HOME': '/nowhere', 'NONVAE_CACHE': ''}, 0, '')])
+def test_environments(nonvae, environment, code, words):
+    ended, out, err = nonvae(*QUICK, **environment)
+    assert ended == code and words in err and 'Traceback' not in err, err
+
+
+def test_an_error_of_a_process_that_inherited_a_rank_is_said(nonvae):
+    code, out, err = nonvae('train', 'plain-digit', '--out', 'run', RANK='1')
+    assert code == 2 and 'did you mean plain-digits' in err
+
+
+def test_a_name_that_is_no_text_can_be_said_in_ascii_and_gone_on_with(run, tmp_path):
+    name = os.fsdecode(b'r\xff\xc3\xa4')
+    for steps in ('2', '4'):
+        code, out, err = run(sys.executable, '-m', 'nonvae.cli', *QUICK[:3], name, QUICK[4], steps, *QUICK[6:],
+                             PYTHONIOENCODING='ascii', LC_ALL='C', PYTHONUTF8='0')
+        assert code == 0 and 'Traceback' not in err, err
+    assert (tmp_path/name/'model.safetensors').exists()
+
+
+@pytest.mark.parametrize('arguments', [('--help',), ('train', 'acai-digits', '--help')])
+def test_a_reader_that_has_gone(tmp_path, arguments):
+    program = subprocess.Popen([sys.executable, '-m', 'nonvae.cli', *arguments], cwd=tmp_path, stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, text=True)
+    program.stdout.close()
+    said = program.stderr.read()
+    assert program.wait(60) in (0, 2) and 'Traceback' not in said and 'Exception ignored' not in said, said
+
+
+@pytest.mark.parametrize('arguments, words', [
+    (('train', 'plain-digits', '--out', 'run', '--config', 'pipe'), 'is a pipe'),
+    (('train', 'plain-digits', '--out', 'run', '--data', 'pipe.npz'), 'is a pipe'),
+    (('interpolate', 'plain-digits', '--images', 'pipe'), 'no folder|is a pipe'),
+    (('evaluate', 'pipe'), 'There is no pipe'),
+    (('train', 'plain-digits', '--out', 'run'), 'is a pipe')])
+def test_pipes_in_the_place_of_files(nonvae, tmp_path, arguments, words):
+    for name in ('pipe', 'pipe.npz', 'run/checkpoint.pt'):
+        (tmp_path/name).parent.mkdir(exist_ok=True)
+        os.mkfifo(tmp_path/name)
+    code, out, err = nonvae(*arguments, timeout=60)
+    assert code == 2 and re.search(words, err) and 'Traceback' not in err, err
+
+
+@pytest.mark.skipif(os.name != 'posix' or os.geteuid() == 0, reason='the superuser may write everywhere')
+def test_a_run_folder_that_may_not_be_written_is_noticed_at_once(nonvae, tmp_path):
+    (tmp_path/'run').mkdir(mode=0o500)
+    code, out, err = nonvae(*QUICK)
+    assert code == 2 and 'choose' in err and 'Traceback' not in err, err
+
+
+def test_a_full_disk_is_said(nonvae, tmp_path):
+    code, out, err = nonvae('interpolate', 'acai-digits', '--out', '/dev/full/x.png')
+    assert code == 2 and 'Traceback' not in err, err
