@@ -55,6 +55,7 @@ def _fields(settings: Settings) -> dict[str, Any]:
         found[name] = kind, Field(value, description=info.description)
     return found
 
+# %% ../nbs/workshop/51_cli.ipynb #e4020883
 class TrainCommand(Command):
     "Trains, or goes on training, into a run folder. Ctrl-C saves and stops; the same command goes on."
     out: str = Field(description='the run folder')
@@ -96,6 +97,7 @@ class TrainCommand(Command):
             if trainer.rank > 0: return 130 if trainer.fit().interrupted else 0
             return report(trainer, self.out)
 
+# %% ../nbs/workshop/51_cli.ipynb #004560a3
 def report(trainer: Trainer, out: str) -> int:
     "Train, and say where the run stands before and after."
     if trainer.steps_done: print(f'{out} is at step {trainer.steps_done}: going on from there.')
@@ -234,6 +236,7 @@ class Compare(Command):
         print(STOPPED)
         return 130
 
+# %% ../nbs/workshop/51_cli.ipynb #48f7c866
 class Demo(Command):
     "Trains a plain autoencoder and ACAI on 4,000 handwritten digits and compares them, in minutes."
     out: str = Field('demo', description='the folder to write')
@@ -252,6 +255,7 @@ class Demo(Command):
               "'nonvae[lab]', then jupyter lab nbs/ in a clone of the repository, and open 06_acai.ipynb.")
         return 0
 
+# %% ../nbs/workshop/51_cli.ipynb #9222091c
 class Presets(Command):
     "Lists every preset: what it is trained on, the size of its code, its training."
     def do(self) -> int:
@@ -328,6 +332,7 @@ def say(error: BaseException | str) -> None:
     try: print(f'nonvae{"" if rank == "0" else f" (process {rank})"}: {" ".join(str(error).split())}', file=sys.stderr)
     except OSError: pass
 
+# %% ../nbs/workshop/51_cli.ipynb #ff2c9414
 def main(arguments: list[str] | None = None) -> int:
     """The command `nonvae`. Returns the exit code: 0 done, 1 training diverged, 2 something for the user to put right,
     130 Ctrl-C."""

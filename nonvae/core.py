@@ -36,6 +36,7 @@ def to_uint8(images: torch.Tensor) -> torch.Tensor:
         raise NonvaeError(f'Images are uint8, or floats from -1 to 1, but these are {images.dtype}.')
     return images.detach().float().clamp(-1, 1).add(1).mul(127.5).round().to(torch.uint8)
 
+# %% ../nbs/00_core.ipynb #b1300202
 def as_images(images: np.ndarray | torch.Tensor) -> torch.Tensor:
     """A batch of images (N, C, H, W) as a float tensor: an array or a tensor, uint8, or floats in [-1, 1].
 

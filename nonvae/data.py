@@ -29,6 +29,7 @@ def whole_labels(labels: Any) -> np.ndarray:
     raise NonvaeError(f'Labels are whole numbers (N,) from 0 to 65535, but these are {found.dtype} {found.shape}'
                       f'{f", from {found.min()} to {found.max()}" if found.dtype.kind in "iuf" and found.size else ""}.')
 
+# %% ../nbs/01_data.ipynb #6a1578d5
 @dataclass
 class ImageSet:
     """Images, uint8 (N, C, H, W), with their labels, int64 (N,), and the names of the classes.

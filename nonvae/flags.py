@@ -73,6 +73,7 @@ def parse(kind: type[Command], program: str, arguments: list[str]) -> dict[str, 
         if value: raise NonvaeError(f'{value[1]} needs a value.') from None
         raise NonvaeError(f'{said[:1].upper()}{said[1:]} (see {program} --help).') from None
 
+# %% ../nbs/workshop/50_flags.ipynb #6b7b1340
 def with_flags(text: str, names: Iterable[str]) -> str:
     "A sentence about settings as one about flags: where a name of several parts, or one at its beginning, stands, it gets dashes."
     for name in sorted(names, key=len, reverse=True):

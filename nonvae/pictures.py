@@ -138,6 +138,7 @@ def decode_picture(data: bytearray, path: str | os.PathLike) -> torch.Tensor:
         reason = ' '.join(str(error).split())[:100]
         raise NonvaeError(f'{path} could not be read as a picture ({reason}): remove or replace it.') from error
 
+# %% ../nbs/workshop/02_pictures.ipynb #ce271c05
 def _decode_jpeg(data: bytearray) -> torch.Tensor | None:
     "An ordinary JPEG; None for everything else, on which Pillow, which knows more formats, has the last word."
     if not data.startswith(b'\xff\xd8') or b'Exif\0' in data: return None

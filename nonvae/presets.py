@@ -185,6 +185,7 @@ def weights_file(name: str | os.PathLike) -> Path:
                           f'{", ".join(shipped_weights())}, which ship with it.')
     return path
 
+# %% ../nbs/workshop/32_presets.ipynb #be05c555
 def load(name: str | os.PathLike, into: M | None = None) -> Model:
     """A trained model, ready to use, on the CPU: from a run folder, a .safetensors file, or by the name under which its
     weights ship with the package.

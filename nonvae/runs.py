@@ -55,6 +55,7 @@ def save_weights(path: str | os.PathLike, model: 'Model', about: dict[str, Any] 
     data = safetensors.torch.save(tensors, {'nonvae': header})
     with atomic_write(path) as temporary: temporary.write_bytes(data)
 
+# %% ../nbs/workshop/06_runs.ipynb #622d2c21
 def read_weights(path: str | os.PathLike) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
     "What `save_weights` wrote: `about`, and the tensors by name. Anything else is a NonvaeError."
     try:

@@ -62,6 +62,7 @@ def _read_arrays(path: str) -> dict[str, np.ndarray]:
     if missing: raise NonvaeError(f'{path} lacks the array {missing[0]}: it must hold {", ".join(_ARRAYS)}.')
     return arrays
 
+# %% ../nbs/workshop/31_sources.ipynb #0d9a2347
 def _part(path: str, images: np.ndarray, labels: np.ndarray, size: int) -> ImageSet:
     "uint8 images (N, H, W) or (N, H, W, 1 or 3) of a file, and their labels, as an ImageSet of squares of `size` pixels."
     if images.dtype != np.uint8 or images.ndim not in (3, 4) or images.shape[3:] not in ((), (1,), (3,)):

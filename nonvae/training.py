@@ -39,8 +39,7 @@ class Model(nn.Module):
     name = 'model'
     domains = 1                                 # trains on one set of images, or on two `Domains`
     steps_per_batch = 1                      # steps in a row on the same batch, with the same noise
-    snapshot_rows = ("held-out images; their reconstructions; "
-                     "what lies halfway to the next one's code")
+    snapshot_rows = "held-out images; their reconstructions; halfway to the next one's code"
     recipe: 'Recipe | None' = None              # how it was built, if from a recipe
     image_shape: tuple[int, ...] | None = None  # of the images that it takes, once that is known
 
@@ -87,18 +86,14 @@ class Model(nn.Module):
     @torch.no_grad()
     def snapshot(self, held_out: Any, count: int = 12) -> tuple[torch.Tensor, int]:
         "How far training is: `snapshot_rows` for some of an ImageSet, as (images, columns)."
-        count = min(count, len(held_out))
-        images = held_out[np.linspace(0, len(held_out) - 1, count).astype(int)]
+        images = held_out[np.linspace(0, len(held_out) - 1, min(count, len(held_out))).astype(int)]
         z = self.encode(images)
-        halfway = (z + z.roll(-1, 0)) / 2
-        decoded = [self.decode(code).to(images.device) for code in (z, halfway)]
-        return torch.cat([images, *decoded]), count
+        decoded = [self.decode(x).to(images.device) for x in (z, (z + z.roll(-1, 0)) / 2)]
+        return torch.cat([images, *decoded]), len(images)
 
     @classmethod
     def preset(cls, name: str, seed: int = 0, **changes: Any) -> Self:
-        """The model of a preset with fresh weights: 'acai-digits', or for ACAI 'digits'.
-
-        `changes` are fields of its recipe."""
+        "A preset's model ('acai-digits', or for ACAI 'digits'), its recipe changed, weights fresh."
         from nonvae.presets import model_of
         return model_of(cls, name, seed, changes)
 
@@ -305,6 +300,7 @@ def check_fit(model: Model, data: ImageSet | Domains, held_out: ImageSet | Domai
                               f'train on {shape_text(data.shape)}: give both one shape.')
     check_shape(model, data.a if isinstance(data, Domains) else data)
 
+# %% ../nbs/03_training.ipynb #064a7462
 def check_shape(model: Model, data: ImageSet) -> None:
     "Refuse images of another shape than those that the model was built for, takes, and makes."
     first, shape = data[:1], shape_text(data.shape)

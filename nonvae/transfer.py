@@ -317,6 +317,7 @@ def attribute_scores(model: TwoCodes, train: Domains, held_out: Domains, seed: i
     scores |= _kept(*both, (moved, b[:]), (removed, a[:]), steps)
     return {name: float(value) for name, value in scores.items()}
 
+# %% ../nbs/15_transfer.ipynb #41e31a51
 def _kept(train: ImageSet, held_out: ImageSet, added: tuple[torch.Tensor, torch.Tensor],
           removed: tuple[torch.Tensor, torch.Tensor], steps: int) -> dict[str, float]:
     """Shares of images (after, before) that keep the label which a second classifier gave them;

@@ -22,6 +22,7 @@ def _hair(face: Face) -> dict[str, bool]:
         'Receding_Hairline': face.receding > 0 and seen,
         'Straight_Hair': has and face.wave < .3, 'Wavy_Hair': has and face.wave >= .3}
 
+# %% ../../nbs/workshop/18_answers.ipynb #6a3ccd1d
 def _features(face: Face) -> dict[str, bool]:
     return {
         'Arched_Eyebrows': face.brow_arch > .6, 'Bags_Under_Eyes': face.bags > .55,
@@ -33,6 +34,7 @@ def _features(face: Face) -> dict[str, bool]:
         'Pointy_Nose': face.nose_tip > .65, 'Rosy_Cheeks': face.blush > .45,
         'Smiling': face.smile > .4, 'Young': face.age < .5}
 
+# %% ../../nbs/workshop/18_answers.ipynb #5eebe22c
 def _beard_and_outfit(face: Face) -> dict[str, bool]:
     return {
         '5_o_Clock_Shadow': face.beard == 'stubble', 'Goatee': face.beard == 'goatee',

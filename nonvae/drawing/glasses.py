@@ -68,6 +68,7 @@ def _lens(g: Glasses) -> np.ndarray:
         x, y = x * (1 + .2 * lift), y - .42 * lift
     return g.width * x + 1j * g.height * y
 
+# %% ../../nbs/workshop/16_glasses.ipynb #42248110
 def _frame(face: Face, g: Glasses) -> SimpleNamespace:
     "The lines of the right half: centre, lens, outer, inner, rim, hinge, arm; and the bridges."
     centre = max(EYE, g.width + g.rim / 2 + 2.2) + 1j * g.drop

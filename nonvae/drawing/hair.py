@@ -48,6 +48,7 @@ def _hairline(face: Face) -> Points:
                   (part + 5, -48), (w * .5 + part * .35, -41), (w * .84, -32)]
     return left + middle + right
 
+# %% ../../nbs/workshop/13_hair.ipynb #7a7a91da
 def _ripple(face: Face, outer: np.ndarray, inner: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     "The two lines with the tips of a fringe and with waves."
     k = np.arange(_POINTS)
@@ -93,6 +94,7 @@ def _curls(pen: Pen, dice: Dice, outer: np.ndarray, inner: np.ndarray, dark: Col
         curl = dice.between(2.5, 5) * np.roll(CIRCLE, k)[:15:2]
         pen.line(outer[k] + t * (inner[k] - outer[k]) + curl, light if k % 3 == 1 else dark, 1.3)
 
+# %% ../../nbs/workshop/13_hair.ipynb #2b092764
 def _strands(pen: Pen, dice: Dice, face: Face, outer: np.ndarray, inner: np.ndarray, dark: Colour,
              light: Colour) -> None:
     wiggle = face.wave * 1.6 * np.sin(np.arange(_POINTS) * .94)

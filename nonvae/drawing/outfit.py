@@ -79,6 +79,7 @@ def _beanie(pen: Pen, face: Face, w: float) -> None:
         rib = polygon([(x * w, -42 - 3 * x**2), (x * w, -31 - 3 * x**2)])
         pen.both(ribbon(rib, 1.3), shade(colour, .95))
 
+# %% ../../nbs/workshop/15_outfit.ipynb #f22366a4
 def _cap(pen: Pen, face: Face, w: float) -> None:
     colour, dark = face.hat_colour, shade(face.hat_colour, .76)
     pen.fill(_dome(w, -86, -36), colour)

@@ -154,6 +154,7 @@ class Panel(widgets.VBox):
             part.close()
         super().close()
 
+# %% ../../nbs/workshop/40_panel.ipynb #e0851cce
 @atexit.register
 def _close_all() -> None:
     "Python ends: whatever still trains is saved."
