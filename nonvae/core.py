@@ -2,12 +2,13 @@
 
 # %% auto #0
 __all__ = ['NonvaeError', 'to_float', 'to_uint8', 'as_images', 'in_range', 'pick_device', 'native_bfloat16', 'pick_precision',
-           'step_seed', 'seeded', 'rank_and_world', 'share', 'batch_noise', 'frozen']
+           'step_seed', 'drawn', 'seeded', 'rank_and_world', 'share', 'batch_noise', 'frozen']
 
 # %% ../nbs/00_core.ipynb #00-core-002
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 
 import numpy as np
 import torch
@@ -103,9 +104,26 @@ def step_seed(seed: int, step: int) -> int:
         raise NonvaeError(f'A seed is a whole number, 0 or greater, but it is {seed!r}.')
     return int(np.random.SeedSequence([seed, step]).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
+class _Streams(dict[str, torch.Generator]):
+    "A generator for each device, made when it is first asked for, all with one seed."
+    def __init__(self, number: int) -> None: self.number = number
+
+    def __missing__(self, device: str) -> torch.Generator:
+        self[device] = torch.Generator(device).manual_seed(self.number)
+        return self[device]
+
+_streams: ContextVar[_Streams | None] = ContextVar('_streams', default=None)    # of this thread
+
+def drawn(sample: Callable[..., torch.Tensor], *shape: int, device: torch.device | str = 'cpu') -> torch.Tensor:
+    """`sample(*shape)`, where sample is torch.rand, torch.randn or torch.randperm, on `device`.
+
+    Within a `seeded` block it comes from that block's own stream, whatever other threads draw."""
+    streams = None if torch.compiler.is_compiling() else _streams.get()        # compiled: from torch's stream
+    return sample(*shape, device=device, generator=None if streams is None else streams[str(device)])
+
 @contextmanager
 def seeded(seed: int, step: int = 0, device: torch.device | str = 'cpu') -> Iterator[None]:
-    "Within the block torch's random numbers are those of (seed, step); afterwards all is as it was."
+    "Within the block the random numbers, also torch's own, are those of (seed, step); afterwards all is as it was."
     device, number = torch.device(device), step_seed(seed, step)
     before = torch.mps.get_rng_state() if device.type == 'mps' else None
     with torch.random.fork_rng(devices=[device] if device.type == 'cuda' else []):
@@ -113,8 +131,10 @@ def seeded(seed: int, step: int = 0, device: torch.device | str = 'cpu') -> Iter
         torch.default_generator.manual_seed(number)
         if device.type == 'cuda': torch.cuda.manual_seed(number)
         if device.type == 'mps': torch.mps.manual_seed(number)
+        outer = _streams.set(_Streams(number))
         try: yield
         finally:
+            _streams.reset(outer)
             if before is not None: torch.mps.set_rng_state(before)
 
 # %% ../nbs/00_core.ipynb #00-core-018
@@ -142,9 +162,9 @@ def batch_noise(shape: Sequence[int], device: torch.device | str,
 
     `sample` is torch.randn or torch.rand."""
     rank, world = rank_and_world()
-    if world == 1: return sample(tuple(shape), device=device)
+    if world == 1: return drawn(sample, *shape, device=device)
     mine = torch.from_numpy(share(shape[0] * world, rank, world)).to(device)
-    return sample((shape[0] * world, *shape[1:]), device=device)[mine]
+    return drawn(sample, shape[0] * world, *shape[1:], device=device)[mine]
 
 # %% ../nbs/00_core.ipynb #00-core-023
 def frozen(module: nn.Module) -> Callable[..., torch.Tensor]:

@@ -14,15 +14,15 @@ import numpy as np
 import torch
 from torch import nn
 
-from .core import NonvaeError, batch_noise, frozen, seeded
+from .core import NonvaeError, batch_noise, drawn, frozen, seeded
 from .data import Domains
 from .training import Model
 
 # %% ../nbs/12_crosschange.ipynb #12-crosschange-007
 def _draw(count: int, per_sample: bool) -> list[float]:
     "Numbers from [0, 1), drawn on the CPU: one for a batch, or one for each of its `count` images."
-    drawn = batch_noise((count,), 'cpu', torch.rand) if per_sample else torch.rand(1, device='cpu')
-    return drawn.tolist()
+    numbers = batch_noise((count,), 'cpu', torch.rand) if per_sample else drawn(torch.rand, 1)
+    return numbers.tolist()
 
 def _rotate(x: torch.Tensor, per_sample: bool = False) -> torch.Tensor:
     "Turned by up to 20 degrees; what comes in from outside is black."

@@ -14,7 +14,7 @@ import torch
 from matplotlib import pyplot as plt
 from torch.nn import functional as F
 
-from .core import NonvaeError, as_images, in_range, seeded, step_seed
+from .core import NonvaeError, as_images, drawn, in_range, seeded, step_seed
 from .data import ImageSet, whole_labels
 from .lines_benchmark import finite, ready
 
@@ -117,11 +117,11 @@ def fit_probes(x: torch.Tensor, y: torch.Tensor, classes: int, fits: int, epochs
     Returns weights (fits, d, classes) and biases (fits, 1, classes)."""
     n, d = x.shape
     with seeded(seed):
-        w, b = ((2 * torch.rand(fits, rows, classes) - 1) / d**.5 for rows in (d, 1))
+        w, b = ((2 * drawn(torch.rand, fits, rows, classes) - 1) / d**.5 for rows in (d, 1))
         learning = [w.requires_grad_(), b.requires_grad_()]
         optimizer = torch.optim.Adam(learning, 1e-3, weight_decay=1e-5, fused=True)
         for _ in range(epochs):
-            orders = torch.stack([torch.randperm(n) for _ in range(fits)])
+            orders = torch.stack([drawn(torch.randperm, n) for _ in range(fits)])
             for chosen in orders.split(64, dim=1):
                 logits = torch.baddbmm(b, x[chosen], w).flatten(0, 1)
                 loss = F.cross_entropy(logits, y[chosen].flatten(), reduction='sum')
@@ -243,9 +243,9 @@ def decode_random(model: Any, train_codes: Codes, like: torch.Tensor, count: int
     image (1, C, H, W), whose code shows the shape."""
     ready(model)
     codes, example = torch.from_numpy(vectors(train_codes)), model.encode(like)
-    with seeded(seed): drawn = codes.mean(0) + codes.std(0) * torch.randn(count, codes.shape[1])
+    with seeded(seed): noise = drawn(torch.randn, count, codes.shape[1])
     examples = example if isinstance(example, tuple) else (example,)
-    parts = drawn.split([part[0].numel() for part in examples], 1)
+    parts = (codes.mean(0) + codes.std(0) * noise).split([part[0].numel() for part in examples], 1)
     shaped = [part.view(count, *one.shape[1:]) for part, one in zip(parts, examples)]
     batches = zip(*(part.split(250) for part in shaped))
     return torch.cat([model.decode(*some).cpu() for some in batches])
