@@ -173,11 +173,15 @@ def _read_lists(path: Path, manifest: Manifest) -> dict[str, Attributes]:
     try:
         if 'labels.npz' in manifest.files and (path/'labels.npz').exists():
             with np.load(path/'labels.npz') as arrays: values = {name: arrays[name] for name in ('names', *LISTS)}
-        names = values.get('names', np.zeros(0)).tolist()
+        names = values.get('names', np.zeros(0, str))
+        if names.ndim != 1 or names.dtype.kind != 'U': raise ValueError('names')
         for name in LISTS:
             text = (path/f'{name}.txt').read_bytes().decode('utf-8', 'surrogateescape')
             files = [line for line in text.replace('\r', '').split('\n') if line.strip()]
-            lists[name] = Attributes(names, files, values.get(name, np.zeros((len(files), 0))))
+            table = values.get(name, np.zeros((len(files), 0), int))
+            fits = table.shape == (len(files), len(names)) and table.dtype.kind == 'i'
+            if not fits or np.abs(table).max(initial=0) > 1: raise ValueError(name)
+            lists[name] = Attributes(names.tolist(), files, table)
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise NonvaeError(f'The lists in {path} are missing or damaged: call preprocess.') from error
     if not all(map(len, lists.values())) or manifest.files and manifest.lists != _list_digest(lists):

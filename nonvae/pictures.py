@@ -8,8 +8,10 @@ __all__ = ['tile', 'show', 'picture_format', 'save_image', 'save_gif', 'read_pic
 import io
 import math
 import os
+import struct
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -78,8 +80,15 @@ def _enlarged(pixels: np.ndarray, zoom: int) -> Image.Image:
 def save_image(path: str | os.PathLike, images: torch.Tensor, columns: int | None = None, zoom: int = 2,
                gap: int = 1) -> None:
     "Write float images (N, C, H, W) in [-1, 1] as one tiled picture, each pixel `zoom` pixels wide."
-    kind, picture = picture_format(path), _enlarged(tile(images, columns, gap), zoom)
-    with atomic_write(path) as temporary: picture.save(temporary, format=kind)
+    _write(path, _enlarged(tile(images, columns, gap), zoom))
+
+def _write(path: str | os.PathLike, picture: Image.Image, **options: Any) -> None:
+    kind, buffer = picture_format(path), io.BytesIO()
+    try: picture.save(buffer, format=kind, **options)
+    except (OSError, ValueError, OverflowError, struct.error) as error:     # each format has a largest size
+        raise NonvaeError(f'A picture of {picture.width}x{picture.height} pixels cannot be written as {kind} ({error}): '
+                          'choose .png, or fewer images.') from error
+    with atomic_write(path) as temporary: temporary.write_bytes(buffer.getvalue())
 
 # %% ../nbs/workshop/02_pictures.ipynb #02-pictures-011
 def save_gif(path: str | os.PathLike, frames: torch.Tensor, seconds: float = 2., zoom: int = 3,
@@ -94,9 +103,7 @@ def save_gif(path: str | os.PathLike, frames: torch.Tensor, seconds: float = 2.,
     # 32 greys are plenty, and halve the file
     if grey: pictures = [p.point(lambda value: value & 0xF8) for p in pictures]
     if bounce: pictures += pictures[-2:0:-1]
-    with atomic_write(path) as temporary:
-        pictures[0].save(temporary, format='GIF', save_all=True, append_images=pictures[1:], loop=0,
-                         duration=round(1000 * seconds / frames.shape[1]))
+    _write(path, pictures[0], save_all=True, append_images=pictures[1:], loop=0, duration=round(1000 * seconds / frames.shape[1]))
 
 def _with_labels(picture: Image.Image, labels: Sequence[str], row_height: int, margin: int = 70) -> Image.Image:
     "The picture with a white margin on the left that names its rows."

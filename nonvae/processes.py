@@ -21,7 +21,7 @@ def _started_by_torchrun() -> bool:
     "Did torchrun start this process as one of several? What it says must make sense."
     world = os.environ.get('WORLD_SIZE', '1')
     if world == '1': return False
-    names = ('RANK', 'LOCAL_RANK', 'WORLD_SIZE', 'MASTER_ADDR', 'MASTER_PORT')
+    names = ('RANK', 'LOCAL_RANK', 'WORLD_SIZE', 'MASTER_ADDR', 'MASTER_PORT', 'TORCHELASTIC_RUN_ID')
     numbers = [os.environ.get(name, '') for name in names[:3]]
     whole = all(map(str.isdecimal, numbers)) and set(names) <= set(os.environ)
     if not whole or int(numbers[0]) >= int(world):
@@ -37,7 +37,10 @@ def process_group() -> Iterator[None]:
     if together:
         mine = int(os.environ['LOCAL_RANK'])
         if mine < gpus: torch.cuda.set_device(mine)                 # each process its own GPU
-        torch.distributed.init_process_group('cpu:gloo,cuda:nccl' if gpus else 'gloo')
+        try: torch.distributed.init_process_group('cpu:gloo,cuda:nccl' if gpus else 'gloo')
+        except (RuntimeError, ValueError) as error:
+            raise NonvaeError(f'The processes do not find each other ({str(error)[:150]}): start them '
+                              'with torchrun --standalone, or choose another port.') from error
     try: yield
     finally:
         if together: torch.distributed.destroy_process_group()

@@ -429,6 +429,19 @@ def test_what_cannot_be_loaded_is_said(here):
     refused('missing', load_domains, 'lists', 16)
 
 
+@pytest.mark.parametrize('change', [
+    lambda name, values: values if name == 'names' else values * 1.5, lambda name, values: values if name == 'names' else values[:3],
+    lambda name, values: values if name == 'names' else values + 2**40, lambda name, values: values[None],
+    lambda name, values: values[:3] if name == 'names' else values, lambda name, values: np.arange(40) if name == 'names' else values,
+    lambda name, values: np.array([None])])
+def test_labels_that_are_none_are_refused(here, change):
+    celeba.preprocess(**here)
+    with np.load('lists/labels.npz') as file: labels = {name: file[name] for name in file}
+    labels = {name: values.astype(np.int64) if name != 'names' else values for name, values in labels.items()}
+    np.savez('lists/labels.npz', **{name: change(name, values) for name, values in labels.items()})
+    refused('missing or damaged', load_domains, 'lists', 16)
+
+
 # folders of one's own
 
 def test_folders_of_ones_own(here, faces):

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from nonvae import ACAI, Autoencoder, NonvaeError, Trainer, Training, digits, load
-from nonvae.pictures import read_picture
+from nonvae.pictures import read_picture, save_image
 
 
 def png_of(width, height):
@@ -56,6 +56,30 @@ def test_odd_pictures_are_refused(tmp_path, content, words, name, monkeypatch):
 def test_a_picture_counts_by_its_content_and_not_by_its_name(tmp_path, kind):
     (tmp_path/'own.png').write_bytes(saved(kind, (20, 10)))
     assert read_picture(tmp_path/'own.png').shape == (3, 10, 20)
+
+
+@pytest.mark.parametrize('name', ['wide.webp', 'wide.jpg'])
+def test_a_picture_too_large_for_its_format_is_refused(tmp_path, name):
+    with pytest.raises(NonvaeError, match='choose .png'): save_image(tmp_path/name, torch.zeros(4100, 1, 8, 8), columns=4100)
+    assert not [*tmp_path.iterdir()]
+
+
+def test_what_another_thread_draws_changes_nothing():
+    train, _ = digits()
+    settings = Training(steps=12, batch_size=8)
+    alone, disturbed = (Trainer(ACAI.preset('digits'), train, settings) for _ in range(2))
+    alone.fit(progress=False)
+    stop = threading.Event()
+
+    def draw():
+        while not stop.is_set(): torch.rand(1)
+    other = threading.Thread(target=draw)
+    other.start()
+    try: disturbed.fit(progress=False)
+    finally:
+        stop.set()
+        other.join()
+    for one, two in zip(alone.model.state_dict().values(), disturbed.model.state_dict().values()): assert torch.equal(one, two)
 
 
 def test_one_thread_trains_and_the_others_are_told():

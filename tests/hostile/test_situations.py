@@ -1,6 +1,7 @@
 "The command line in unfriendly surroundings: a sentence and an exit code, or simply the work done; never a traceback."
 import os
 import re
+import socket
 import subprocess
 import sys
 
@@ -40,6 +41,24 @@ def test_a_reader_that_has_gone(tmp_path, arguments):
     program.stdout.close()
     said = program.stderr.read()
     assert program.wait(60) in (0, 2) and 'Traceback' not in said and 'Exception ignored' not in said, said
+
+
+def test_ctrl_c_while_torch_is_being_imported(run, tmp_path):
+    (tmp_path/'torch.py').write_text('import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(9)\n')
+    code, out, err = run(sys.executable, '-c', 'import sys, nonvae; sys.exit(nonvae.program())', PYTHONPATH=str(tmp_path))
+    assert (code, out, err) == (130, '', 'nonvae: stopped.\n')
+
+
+@pytest.mark.parametrize('address, port', [('127.0.0.1', 'no port'), ('127.0.0.1', 'used'), ('no such host', '29999')])
+def test_processes_that_cannot_find_each_other(nonvae, address, port):
+    with socket.socket() as taken:
+        taken.bind(('127.0.0.1', 0))
+        taken.listen()
+        port = str(taken.getsockname()[1]) if port == 'used' else port
+        names = {'WORLD_SIZE': '2', 'RANK': '0', 'LOCAL_RANK': '0', 'MASTER_ADDR': address, 'MASTER_PORT': port}
+        if address == '127.0.0.1': names['TORCHELASTIC_RUN_ID'] = 'one'
+        code, out, err = nonvae(*QUICK, timeout=60, **names)
+    assert code == 2 and 'torchrun' in err and 'Traceback' not in err, err
 
 
 @pytest.mark.parametrize('arguments, words', [
