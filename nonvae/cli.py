@@ -328,8 +328,9 @@ def run_command(name: str, arguments: list[str]) -> int:
 # %% ../nbs/workshop/51_cli.ipynb #51-cli-016
 def say(error: BaseException | str) -> None:
     "One line on the error output; the processes of torchrun but the first say who they are."
-    rank = os.environ.get('RANK', '0')
-    try: print(f'nonvae{"" if rank == "0" else f" (process {rank})"}: {" ".join(str(error).split())}', file=sys.stderr)
+    rank, text = os.environ.get('RANK', '0'), ' '.join(str(error).split())
+    if len(text) > 900: text = f'{text[:500]} ... {text[-350:]}'                # somebody typed a book
+    try: print(f'nonvae{"" if rank == "0" else f" (process {rank})"}: {text}', file=sys.stderr)
     except OSError: pass
 
 # %% ../nbs/workshop/51_cli.ipynb #ff2c9414

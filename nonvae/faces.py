@@ -176,7 +176,7 @@ def write_celeba(dest: str | os.PathLike, count: int = 1000, seed: int = 0,
     dest = _own_folder(dest)
     cast = list(_cast(count, seed, glasses_share))
     busy = f'{dest} is being written right now: wait until that has ended, or choose another folder.'
-    with file_lock(dest, busy):
+    with file_lock(dest, busy, (_MARKER, 'list_attr_celeba.txt', 'list_eval_partition.txt')):
         _write_folder(dest, cast, {'count': count, 'seed': seed, 'glasses_share': glasses_share})
     worn = sum(glasses is not None for _, glasses, _ in cast)
     print(f'{dest}: {count:,} drawn faces, {worn:,} with glasses.')

@@ -7,7 +7,7 @@ __all__ = ['atomic_write', 'write_json', 'no_pipe', 'free_name', 'file_lock']
 import json
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -61,12 +61,17 @@ def free_name(path: str | os.PathLike) -> Path:
 
 # %% ../nbs/workshop/00_files.ipynb #00-files-009
 @contextmanager
-def file_lock(folder: str | os.PathLike, refusal: str) -> Iterator[None]:
-    "Within the block nobody else who asks for it is in `folder`: they get the NonvaeError `refusal`."
+def file_lock(folder: str | os.PathLike, refusal: str, names: Iterable[str] = ()) -> Iterator[None]:
+    """Within the block nobody else who asks for it is in `folder`: they get the NonvaeError `refusal`.
+
+    Whoever comes in removes what somebody who was killed had begun to write to the files `names` (or patterns)."""
+    folder = Path(folder)
     try:
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        lock = FileLock(Path(folder)/'.lock', timeout=0, thread_local=False)
-        with lock: yield
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder/'.lock', timeout=0, thread_local=False):
+            for place in [folder/name for name in names]:
+                for left in place.parent.glob(f'.{place.name}.*.partial'): left.unlink(missing_ok=True)
+            yield
     except Timeout: raise NonvaeError(refusal) from None
     except OSError as error:
         raise NonvaeError(f'{folder} could not be written ({error.strerror or error}): choose '

@@ -87,7 +87,7 @@ def pack_pictures(paths: Sequence[str], file: str | os.PathLike, size: int, crop
 # %% ../nbs/workshop/21_packing.ipynb #21-packing-014
 def read_packed(file: str | os.PathLike, count: int, size: int) -> np.ndarray:
     "The packed array of `count` images, memory-mapped; one that is missing, damaged or of another shape is a NonvaeError."
-    with suppress(OSError, ValueError, EOFError):
+    with suppress(Exception):                           # of a damaged header numpy raises almost anything
         images = np.lib.format.open_memmap(file, mode='r')
         if images.shape == (count, 3, size, size) and images.dtype == np.uint8: return images
     raise NonvaeError(f'{file} is missing or damaged: remove it and call preprocess again.')
@@ -130,7 +130,8 @@ def working_folder(folder: Path, names: Sequence[str]) -> Iterator[Path]:
     """A folder to write in, until `publish` moves its files, of the given `names`, into `folder`.
 
     A link or somebody else's file of one of these names is a NonvaeError, and so is another process at work."""
-    with file_lock(folder, f'Another preprocess is writing to {folder}: wait, or name another folder as dest.'):
+    busy = f'Another preprocess is writing to {folder}: wait, or name another folder as dest.'
+    with file_lock(folder, busy, (MANIFEST, *names)):
         manifest, names = read_manifest(folder), {MANIFEST, WORKING, *names}
         for name in names:
             if os.path.islink(folder/name) or name not in manifest.files and os.path.exists(folder/name):

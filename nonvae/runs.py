@@ -301,10 +301,8 @@ class CheckpointFile:
         """Within the block no other process may train in the folder. What a killed one was just
         writing is removed."""
         refusal = f'Another process is training in {self.path}: wait for it, or choose another'
-        with file_lock(self.path, f'{refusal} folder.'):
+        with file_lock(self.path, f'{refusal} folder.', ('checkpoint.pt', *FILES, 'pictures/*.png')):
             self.check_known(step)
-            for name in ('.checkpoint.pt', *(f'.{name}' for name in FILES), 'pictures/.*.png'):
-                for left in self.path.glob(f'{name}.*.partial'): left.unlink(missing_ok=True)
             yield
 
 # %% ../nbs/workshop/06_runs.ipynb #06-runs-032
@@ -317,7 +315,12 @@ class RunFolder(CheckpointFile):
         content = on_first(self.read)
         if content is None: return
         restore(trainer, content, str(self.file))
-        if trainer.rank == 0 and stale(self.path): describe(trainer, self.path)
+        ended = trainer.held_out is not None and trainer.steps_done >= trainer.training.steps
+        whole = not stale(self.path) and (not ended or self.picture_of(trainer).exists())
+        if trainer.rank > 0 or whole and not any(self.path.rglob('.*.partial')): return
+        with self.locked(trainer.steps_done):           # the last process was killed before its end
+            describe(trainer, self.path)
+            if ended: self.picture(trainer)
 
     def before_fit(self, trainer: 'KeptLoop') -> None: self.saved_at = time.monotonic()
 
@@ -328,10 +331,14 @@ class RunFolder(CheckpointFile):
     def after_fit(self, trainer: 'KeptLoop') -> None:
         if not trainer.diverged: self.picture(trainer)
 
+    def picture_of(self, trainer: 'KeptLoop') -> Path:
+        "Where the picture of this step belongs."
+        return self.path/'pictures'/f'{trainer.steps_done:07d}.png'
+
     def picture(self, trainer: 'KeptLoop') -> None:
         "Write the model's snapshot of the held-out images."
         if trainer.rank > 0 or trainer.held_out is None: return
-        save_image(self.path/'pictures'/f'{trainer.steps_done:07d}.png', *trainer.snapshot())
+        save_image(self.picture_of(trainer), *trainer.snapshot())
 
     def save(self, trainer: 'KeptLoop') -> None:
         "Write everything, each file whole or not at all; the checkpoint first."
