@@ -196,7 +196,7 @@ def load(name: str | os.PathLike, into: M | None = None) -> Model:
     model: Model
     if into is not None: model = into
     elif about.get('model') is None:
-        raise NonvaeError(f'{path} holds a {about.get("class", "model")} that was built by hand: build it again, and '
+        raise NonvaeError(f'{path} holds a {str(about.get("class", "model"))[:60]} that was built by hand: build it again, and '
                           f'call load({str(name)!r}, into=it).')
     else:
         recipe = Preset.from_dict({'model': about['model']}).model

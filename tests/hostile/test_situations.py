@@ -1,6 +1,7 @@
 "The command line in unfriendly surroundings: a sentence and an exit code, or simply the work done; never a traceback."
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -85,3 +86,41 @@ def test_a_run_folder_that_may_not_be_written_is_noticed_at_once(nonvae, tmp_pat
 def test_a_full_disk_is_said(nonvae, tmp_path):
     code, out, err = nonvae('interpolate', 'acai-digits', '--out', '/dev/full/x.png')
     assert code == 2 and 'Traceback' not in err, err
+
+
+@pytest.fixture
+def disk(tmp_path):
+    "Makes a disk of its own for the folder `run`: disk('size=300k'), later disk('remount,ro')."
+    (tmp_path/'run').mkdir()
+
+    def mount(options):
+        done = subprocess.run(['mount', '-t', 'tmpfs', '-o', options, 'tmpfs', tmp_path/'run'], capture_output=True)
+        if done.returncode: pytest.skip('no disk may be mounted here')
+    yield mount
+    subprocess.run(['umount', tmp_path/'run'], capture_output=True)
+
+
+@pytest.mark.skipif(shutil.which('mount') is None, reason='no mount here')
+@pytest.mark.parametrize('options', ['size=120k', 'size=8k', 'ro'])
+@pytest.mark.parametrize('arguments', [
+    QUICK, ('draw-faces', 'run', '--count', '30'), ('draw-faces', 'run/faces', '--count', '30'),
+    ('interpolate', 'acai-digits', '--out', 'run/x.png', '--pairs', '40', '--frames', '60'),
+    ('interpolate', 'acai-digits', '--out', 'run/x.gif', '--pairs', '20', '--frames', '60'),
+    ('preprocess', '--root', 'faces/img_align_celeba', '--attributes', 'faces/list_attr_celeba.txt', '--dest', 'run', '--pack', '64',
+     '--num_test_imgs', '2'), ('demo', '--quick', '--out', 'run/demo')])
+def test_a_small_disk_or_one_that_is_read_only(nonvae, disk, tmp_path, arguments, options):
+    if arguments[0] == 'preprocess': assert nonvae('draw-faces', 'faces', '--count', '30')[0] == 0
+    disk(options)
+    code, out, err = nonvae(*arguments)
+    assert code == 2 and 'Traceback' not in err and re.search('could not be written|free some space', err), err
+    assert not [path for path in (tmp_path/'run').rglob('*.partial')]
+
+
+@pytest.mark.skipif(shutil.which('mount') is None, reason='no mount here')
+def test_a_run_on_a_disk_that_became_read_only_can_be_looked_at(nonvae, disk):
+    disk('size=50m')
+    assert nonvae(*QUICK)[0] == 0
+    disk('remount,ro')
+    assert nonvae('interpolate', 'run', '--out', 'x.png')[0] == 0
+    code, out, err = nonvae(*QUICK[:5], '4', *QUICK[6:])
+    assert code == 2 and 'could not be written' in err and 'Traceback' not in err, err
