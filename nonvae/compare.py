@@ -23,7 +23,7 @@ from .core import NonvaeError
 from .data import ImageSet, pairs_of_classes
 from .evaluation import Scores, evaluate
 from .fast import speed_up
-from .files import atomic_write, write_json
+from .files import atomic_write, no_link, write_json
 from .interpolation import interpolate, strip
 from .latents import latent_planes
 from .pictures import save_gif, show
@@ -89,12 +89,13 @@ def train_contenders(out: Path, contenders: Sequence[str], seeds: int = 3,
     few steps only, in `out`/quick."""
     presets = {name: preset_of(name) for name in contenders}
     check_alike({name: p for name, p in presets.items() if p.model.method != 'crosschange'})
-    out = out/'quick' if quick else out         # a quick run must not be the start of another
+    out = no_link(out/'quick') if quick else out         # a quick run must not be the start of another
     for seed in range(seeds):
         for name in contenders:
             model, preset = contender(name, seed, out)
             train, held_out = preset.load_data()
-            trainer = Trainer(model, train, preset.training, held_out, out/f'{name}-{seed}')
+            trainer = Trainer(model, train, preset.training, held_out,
+                              no_link(out/f'{name}-{seed}'))
             steps = preset.training.steps
             if trainer.fit(min(60, steps) if quick else steps).interrupted: return None
     return {name: [out/f'{name}-{seed}' for seed in range(seeds)] for name in contenders}
@@ -246,7 +247,7 @@ def compare(runs: Sequence[Run] = (), out: str | os.PathLike = 'comparison', qui
     if groups is None: return None
     firsts = {name: members[0] for name, members in groups.items()}
     data: Any = load_run(next(iter(firsts.values())))[1].load_data()
-    rows = compare_runs(groups, data[0], data[1], out/'scores', quick)
+    rows = compare_runs(groups, data[0], data[1], no_link(out/'scores'), quick)
     write_rows(rows, out)
     draw_comparison({name: load(run) for name, run in firsts.items()}, data[1], out)
     print(f'{comparison_table(rows)}\n\n{out} holds table.md, scores.json, interpolation.png, '

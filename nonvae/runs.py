@@ -26,7 +26,7 @@ from torch import nn
 
 from .callbacks import History
 from .core import NonvaeError
-from .files import atomic_write, file_lock, no_pipe
+from .files import atomic_write, file_lock, no_link, no_pipe
 from .pictures import save_image
 from .processes import on_first
 
@@ -272,6 +272,7 @@ class CheckpointFile:
         if self.path.exists() and not self.path.is_dir():
             raise NonvaeError(f'{self.path} is a file: choose another folder.')
         no_pipe(self.file)
+        no_link(self.path/'pictures')
         self.known = self.stamp()
         try:
             if self.file.exists(): return self.file.read_bytes()
@@ -333,7 +334,7 @@ class RunFolder(CheckpointFile):
 
     def picture_of(self, trainer: 'KeptLoop') -> Path:
         "Where the picture of this step belongs."
-        return self.path/'pictures'/f'{trainer.steps_done:07d}.png'
+        return no_link(self.path/'pictures')/f'{trainer.steps_done:07d}.png'
 
     def picture(self, trainer: 'KeptLoop') -> None:
         "Write the model's snapshot of the held-out images."

@@ -7,6 +7,7 @@ import pickle
 import re
 import signal
 import sys
+import threading
 from collections import Counter
 
 import numpy as np
@@ -216,7 +217,7 @@ def test_a_step_that_was_cut_off_is_not_saved(tmp_path):
     assert same(weights(again.fit(progress=False)), weights(trainer(normed).fit(progress=False)))
 
 
-@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_fit_after_the_step(tmp_path, number):
     class Press:
         def after_step(self, trainer, terms):
@@ -380,6 +381,29 @@ def test_what_a_killed_run_was_writing_is_removed_and_nothing_else(tmp_path):
     for path in (*mine, others): path.touch()
     trainer(out=tmp_path).fit(until=3, progress=False)
     assert others.exists() and not any(path.exists() for path in mine)
+
+
+def test_saving_from_several_threads_at_once(tmp_path):
+    run = trainer(out=tmp_path).fit(until=6, progress=False)
+    failed = []
+
+    def save():
+        try:
+            for _ in range(5): run.save()
+        except Exception as error: failed.append(error)
+
+    threads = [threading.Thread(target=save) for _ in range(4)]
+    for thread in threads: thread.start()
+    for thread in threads: thread.join()
+    assert not failed and trainer(out=tmp_path).steps_done == 6
+
+
+def test_pictures_are_not_written_through_a_link(tmp_path):
+    (tmp_path/'elsewhere').mkdir()
+    (tmp_path/'run').mkdir()
+    (tmp_path/'run'/'pictures').symlink_to(tmp_path/'elsewhere')
+    refused(lambda: trainer(out=tmp_path/'run', held_out=HELD_OUT), 'pictures is a symbolic link')
+    assert not [*(tmp_path/'elsewhere').iterdir()]
 
 
 def test_a_trainer_never_changes_how_memory_is_allocated(monkeypatch):

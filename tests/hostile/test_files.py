@@ -136,3 +136,23 @@ def test_a_bit_that_flipped_is_found(tmp_path, name):
             else: load(tmp_path, into=model())
     (tmp_path/name).write_bytes(good)
     assert Trainer(model(), train, settings, out=tmp_path).steps_done == 2 and load(tmp_path, into=model())
+
+
+def test_places_in_a_file_are_not_followed(nonvae, tmp_path):
+    model = ACAI.preset('digits')
+    about = {'model': model.recipe.to_dict(), 'class': 'ACAI', 'data': 'mnist', 'download': True, 'root': str(tmp_path/'there'),
+             'out': str(tmp_path/'there'), 'training': {}}
+    tensors = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
+    save_file(tensors, tmp_path/'own.safetensors', {'nonvae': json.dumps(about)})
+    for command in ('evaluate', 'interpolate', 'compare'):
+        code, out, err = nonvae(command, 'own.safetensors')
+        assert code == 2 and 'mnist is not in the folder data' in err, err
+    assert not (tmp_path/'there').exists() and not (tmp_path/'data').exists()
+
+
+def test_a_run_on_images_of_ones_own_is_not_measured_on_others(nonvae, tmp_path):
+    train, _ = digits()
+    Trainer(ACAI.preset('digits'), train.images[:40], Training(steps=2, batch_size=8), out=tmp_path/'run').fit(progress=False)
+    for command in ('evaluate', 'interpolate'):
+        code, out, err = nonvae(command, 'run')
+        assert code == 2 and 'images of your own' in err, err
