@@ -74,10 +74,11 @@ class TrainCommand(Command):
         if self.source:
             trained, origin = load_run(self.source)
             if isinstance(trained, CrossChange): trained = trained.autoencoder
+            if trained.domains == 2: raise NonvaeError(f'{self.source} has two codes for each image: name a run of another method.')
             recipe = trained.recipe or origin.model
             values = merged(values, {'model': {'autoencoder': recipe.to_dict()}})
             if 'data' not in typed: values['data'] = origin.data
-        if isinstance(self.preset.model, CrossChangeRecipe) and not values['model'].get('autoencoder'):
+        if isinstance(self.preset.model, CrossChangeRecipe) and not trained and not (Path(self.out)/'checkpoint.pt').exists():
             raise NonvaeError('The cross-changed loss needs a trained autoencoder: nonvae train crosschange --from RUN '
                               '--out NEW_RUN.')
         if values['model'].get('method') != self.preset.model.method:

@@ -242,6 +242,7 @@ def compare(runs: Sequence[Run] = (), out: str | os.PathLike = 'comparison', qui
     if not str(out): raise NonvaeError('out is empty: name a folder for the comparison.')
     if seeds < 1: raise NonvaeError(f'seeds must be at least 1, but it is {seeds}.')
     out = Path(out)
+    if out.exists() and not out.is_dir(): raise NonvaeError(f'{out} is a file: name a folder.')
     groups = (group_runs(runs) if runs else
               train_contenders(out, contenders or list(CONTENDERS), seeds, quick))
     if groups is None: return None

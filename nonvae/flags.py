@@ -61,6 +61,8 @@ def spelled(arguments: list[str]) -> list[str]:
 def parse(kind: type[Command], program: str, arguments: list[str]) -> dict[str, Any]:
     "What was typed, as nested dicts of text. An unknown flag or a missing value is a NonvaeError; --help prints and exits."
     arguments = spelled(arguments)
+    if any(not argument or '\0' in argument for argument in arguments):
+        raise NonvaeError('One of the arguments is empty, or no text: give it a value, or leave it out.')
     known = ['help', *flag_names(kind)]
     for argument in arguments:
         name = argument[2:].split('=')[0]
@@ -116,6 +118,7 @@ def merged(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
     "Nested values, with those of `new` where there are any."
     both = dict(old)
     for name, value in new.items():
-        nested = isinstance(value, dict) and isinstance(old.get(name), dict)
-        both[name] = merged(old[name], value) if nested else value
+        group = isinstance(old.get(name), dict)
+        if group and not isinstance(value, dict): raise NonvaeError(f'{name} must be a group of settings, but it is {value!r:.60}.')
+        both[name] = merged(old[name], value) if group else value
     return both

@@ -243,6 +243,7 @@ def decode_random(model: Any, train_codes: Codes, like: torch.Tensor, count: int
     image (1, C, H, W), whose code shows the shape."""
     ready(model)
     codes, example = torch.from_numpy(vectors(train_codes)), model.encode(like)
+    if len(codes) < 2: raise NonvaeError('There is a single training code, which has no spread: give more.')
     with seeded(seed): noise = drawn(torch.randn, count, codes.shape[1])
     examples = example if isinstance(example, tuple) else (example,)
     parts = (codes.mean(0) + codes.std(0) * noise).split([part[0].numel() for part in examples], 1)

@@ -65,7 +65,7 @@ def _read_arrays(path: str) -> dict[str, np.ndarray]:
 # %% ../nbs/workshop/31_sources.ipynb #0d9a2347
 def _part(path: str, images: np.ndarray, labels: np.ndarray, size: int) -> ImageSet:
     "uint8 images (N, H, W) or (N, H, W, 1 or 3) of a file, and their labels, as an ImageSet of squares of `size` pixels."
-    if images.dtype != np.uint8 or images.ndim not in (3, 4) or images.shape[3:] not in ((), (1,), (3,)):
+    if images.dtype != np.uint8 or images.ndim not in (3, 4) or images.shape[3:] not in ((), (1,), (3,)) or not images.size:
         raise NonvaeError(f'{path} must hold uint8 images (N, H, W) or (N, H, W, 3), but it has {images.dtype} '
                           f'{images.shape}.')
     if not np.issubdtype(labels.dtype, np.integer) or labels.ndim != 1 or not len(labels) or not 0 <= labels.min() <= labels.max() < 65536:

@@ -380,7 +380,7 @@ class Trainer(KeptLoop):
         Ctrl-C ends it after the current step, and `interrupted` is True. What is trained is saved,
         however it ends. Raises TrainingDiverged when a loss term is no finite number any more."""
         if self.diverged: raise self.diverged
-        if until is not None and (not isinstance(until, int) or until < 0):
+        if until is not None and (not isinstance(until, int) or not 0 <= until <= 10**12):
             raise NonvaeError(f'until is a count of steps, but it is {until!r}.')
         self.until = self.training.steps if until is None else until
         self.progress, self.interrupted = progress, False
