@@ -9,6 +9,7 @@ from torch import nn
 
 from .core import NonvaeError, batch_noise, frozen
 from .interpolation import lerp
+from .settings import Real, checked
 from .training import Model
 
 # %% ../nbs/06_acai.ipynb #06-acai-009
@@ -21,8 +22,9 @@ class ACAI(Model):
     shall call unmixed."""
     name = 'acai'
 
-    def __init__(self, encoder: nn.Module, decoder: nn.Module, critic: nn.Module, lambda_: float = .5,
-                 gamma: float = .2) -> None:
+    @checked
+    def __init__(self, encoder: nn.Module, decoder: nn.Module, critic: nn.Module, lambda_: Real = .5,
+                 gamma: Real = .2) -> None:
         super().__init__(encoder, decoder, regulariser=lambda_)
         if not lambda_ >= 0 or not 0 <= gamma <= 1:
             raise NonvaeError('lambda_ must be at least 0, and gamma from 0 to 1, but they are '

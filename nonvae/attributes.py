@@ -15,6 +15,7 @@ import numpy as np
 
 from .core import NonvaeError
 from .files import no_pipe
+from .settings import checked
 
 # %% ../nbs/workshop/20_attributes.ipynb #20-attributes-004
 def _text_lines(path: str | os.PathLike, what: str) -> tuple[list[str], bool]:
@@ -85,6 +86,7 @@ def _problem(file: str, row: list[str], count: int) -> str:
     return ''
 
 # %% ../nbs/workshop/20_attributes.ipynb #20-attributes-017
+@checked
 def read_attributes(path: str | os.PathLike) -> Attributes:
     """The attribute file of CelebA: line 1 the number of images, line 2 the names, then a line
     `000001.jpg -1 1 ...` for each image.
@@ -110,6 +112,7 @@ def read_attributes(path: str | os.PathLike) -> Attributes:
     return Attributes(names, files, np.where(values == ord('1'), 1, -1).astype(np.int8))
 
 # %% ../nbs/workshop/20_attributes.ipynb #20-attributes-022
+@checked
 def read_partition(path: str | os.PathLike, files: list[str]) -> np.ndarray:
     """CelebA's own division, `list_eval_partition.txt`: for each of `files` 0 (training), 1
     (validation) or 2 (test), int8 (n,). A file that is not listed is a NonvaeError."""

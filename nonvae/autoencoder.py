@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from .core import NonvaeError, batch_noise
+from .settings import Real, checked
 from .training import Model
 
 # %% ../nbs/04_autoencoder.ipynb #04-autoencoder-031
@@ -19,8 +20,9 @@ class Autoencoder(Model):
     dropout-..., denoising-..."""
     name = 'plain'
 
-    def __init__(self, encoder: nn.Module, decoder: nn.Module, latent_dropout: float = 0.,
-                 input_noise: float = 0.) -> None:
+    @checked
+    def __init__(self, encoder: nn.Module, decoder: nn.Module, latent_dropout: Real = 0.,
+                 input_noise: Real = 0.) -> None:
         super().__init__(encoder, decoder)
         if not 0 <= latent_dropout < 1:
             raise NonvaeError('latent_dropout must be at least 0 and less than 1, but it is '

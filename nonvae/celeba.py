@@ -18,6 +18,7 @@ from .files import atomic_write
 from .packing import (Manifest, decode_pictures, digest, pack_pictures, picture_stamp, publish, read_manifest,
                             read_packed, working_folder)
 from .pictures import picture_files
+from .settings import Count, checked
 
 # %% ../nbs/14_celeba.ipynb #14-celeba-011
 CONFIGS = {'glasses': 'Eyeglasses', 'mouth': 'Mouth_Slightly_Open'}         # and beard, which takes five attributes
@@ -204,7 +205,8 @@ def _labelled(images: np.ndarray, table: Attributes, label: str | int) -> ImageS
     return ImageSet(images, table.has(name).astype(np.int64), classes)
 
 # %% ../nbs/14_celeba.ipynb #14-celeba-040
-def load_domains(path: str | os.PathLike, size: int, crop: int | None = None, label: str | int = 'Male',
+@checked
+def load_domains(path: str | os.PathLike, size: Count, crop: int | None = None, label: str | int = 'Male',
                  in_memory: int = 20_000) -> tuple[Domains, Domains]:
     """Training and test images, (3, size, size), of a folder that `preprocess` (or the student project's
     command) wrote.

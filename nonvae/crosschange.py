@@ -14,8 +14,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from .core import NonvaeError, batch_noise, drawn, frozen, seeded
+from .core import Images, NonvaeError, as_images, batch_noise, drawn, frozen, seeded
 from .data import Domains
+from .settings import Count, Real, checked
 from .training import Model
 
 # %% ../nbs/12_crosschange.ipynb #12-crosschange-007
@@ -87,7 +88,8 @@ def check_augmentations(names: Sequence[str], probabilities: Sequence[float] = (
                           f'{len(names)} augmentations, but they are {tuple(probabilities)}.')
 
 # %% ../nbs/12_crosschange.ipynb #12-crosschange-019
-def augment(x: torch.Tensor, names: Sequence[str], probabilities: Sequence[float] = (),
+@checked
+def augment(x: Images, names: Sequence[str], probabilities: Sequence[float] = (),
             per_sample: bool = False) -> torch.Tensor:
     """Images (N, C, H, H) in [-1, 1], changed by augmentations drawn from `names`: one for the
     whole batch, or one for each image.
@@ -95,6 +97,7 @@ def augment(x: torch.Tensor, names: Sequence[str], probabilities: Sequence[float
     `probabilities` has a number for each name (none: all are equally likely). Shape, range and
     dtype stay."""
     check_augmentations(names, probabilities)
+    x = as_images(x)
     odds = list(accumulate(probabilities or [1.] * len(names)))
     chosen = [bisect_right(odds, number * odds[-1]) for number in _draw(len(x), per_sample)]
     if not per_sample: return AUGMENTATIONS[names[chosen[0]]](x)
@@ -157,11 +160,11 @@ class CrossChange(Wrapper):
     snapshot_rows = ('held-out images x; their augmented copies t(x); what the codes of x decode '
                      'to; what the codes of t(x) decode to')
 
-    def __init__(self, autoencoder: Model, augmentations: Sequence[str] = GREY, steps: int = 7,
+    @checked
+    def __init__(self, autoencoder: Model, augmentations: Sequence[str] = GREY, steps: Count = 7,
                  train_decoder: bool = False, probabilities: Sequence[float] = (),
-                 per_sample: bool = False, own_loss: bool = False, weight: float = 1.) -> None:
+                 per_sample: bool = False, own_loss: bool = False, weight: Real = 1.) -> None:
         check_augmentations(augmentations, probabilities)
-        if steps < 1: raise NonvaeError(f'steps must be at least 1, but it is {steps}.')
         super().__init__(autoencoder, train_decoder, own_loss)
         self.augmentations, self.probabilities = tuple(augmentations), tuple(probabilities)
         self.per_sample, self.steps = per_sample, steps

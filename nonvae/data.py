@@ -19,6 +19,7 @@ import torch
 
 from .core import NonvaeError, share, step_seed, to_float, to_uint8
 from .files import atomic_write
+from .settings import Count, Natural, Seed, checked
 
 # %% ../nbs/01_data.ipynb #01-data-005
 def whole_labels(labels: Any) -> np.ndarray:
@@ -115,10 +116,9 @@ def _draw_lines(angles: torch.Tensor) -> torch.Tensor:
     return torch.where(steep[:, None, None], image, image.transpose(1, 2))[:, None]
 
 # %% ../nbs/01_data.ipynb #01-data-014
-def lines(count: int, seed: int = 0) -> ImageSet:
+@checked
+def lines(count: Count, seed: Seed = 0) -> ImageSet:
     "`count` lines at random angles, (1, 32, 32); the label is which tenth of the circle the line points to."
-    if not isinstance(count, (int, np.integer)) or count < 1:
-        raise NonvaeError(f'The count of lines is a whole number, at least 1, but it is {count!r}.')
     angles = np.random.default_rng(seed).uniform(0, 2 * np.pi, count)
     labels = (10 * angles / (2 * np.pi)).astype(np.int64)
     classes = [f'{36 * k} to {36 * k + 36} degrees' for k in range(10)]
@@ -174,10 +174,9 @@ class Batches:
     `device`, a pure function of (seed, s). Every epoch visits each image once.
 
     With `world` processes, process `rank` gets its share of each batch, n = batch_size / world."""
-    def __init__(self, data: ImageSet, batch_size: int, seed: int = 0, rank: int = 0, world: int = 1,
+    @checked
+    def __init__(self, data: ImageSet, batch_size: Count, seed: Seed = 0, rank: Natural = 0, world: Count = 1,
                  device: torch.device | str | None = None) -> None:
-        if not isinstance(batch_size, (int, np.integer)) or batch_size < 1:
-            raise NonvaeError(f'A batch has a whole number of images, at least 1, but the batch size is {batch_size}.')
         self.data, self.batch_size, self.seed, self.device = data, batch_size, seed, device
         self.share = share(batch_size, rank, world)
         self.shuffled: dict[int, np.ndarray] = {}               # the epochs that were asked for last

@@ -15,6 +15,7 @@ from .latents import (Codes, cluster_scores, clustering_accuracy, encode_all, kn
                             linear_probe, random_hausdorff, reconstruction_error)
 from .lines_benchmark import lines_benchmark
 from .realism import Judge, middle_frames
+from .settings import Seed, checked
 
 Scores = dict[str, float]
 
@@ -70,8 +71,9 @@ def evaluate_latents(model: Any, train: ImageSet, test: ImageSet, seed: int = 0,
     return scores
 
 # %% ../nbs/10_evaluation.ipynb #10-evaluation-012
+@checked
 def evaluate(model: Any, train: ImageSet, held_out: ImageSet, judge: Judge | None = None,
-             of_lines: bool = False, seed: int = 0) -> Scores:
+             of_lines: bool = False, seed: Seed = 0) -> Scores:
     """Every score that fits the data, as a flat dict of floats: {'reconstruction_error': ..., ...}.
 
     To the reconstruction error and `evaluate_latents`, a `judge` adds the realism of middle frames,

@@ -27,6 +27,7 @@ from .drawing.people import face_of
 from .drawing.portrait import draw, draw_many
 from .files import atomic_write, file_lock
 from .pictures import crop_and_resize
+from .settings import Count, Real, Seed, checked
 
 # %% ../nbs/13_faces.ipynb #13-faces-005
 def _checked(seed: int) -> int:
@@ -67,7 +68,8 @@ def _small(pairs: Sequence[tuple[int, int | None]], size: int, crop: int) -> np.
             parts.append(crop_and_resize(np.stack(some).transpose(0, 3, 1, 2), size, crop))
     return np.concatenate(parts)
 
-def drawn_domains(count: int, seed: int = 0, size: int = 64, crop: int = 178) -> Domains:
+@checked
+def drawn_domains(count: Count, seed: Seed = 0, size: Count = 64, crop: Count = 178) -> Domains:
     """Two unpaired domains of `count` drawn faces each: `a` with glasses, `b` other people without.
 
     Images are uint8 (3, size, size); the label is 1 for a man, 0 for a woman. Use seed 0 to train
@@ -89,7 +91,8 @@ class Counterfactuals:
     other: torch.Tensor               # people j with the glasses of somebody else, never those of i
     bare: torch.Tensor                  # people i without glasses
 
-def counterfactuals(count: int, seed: int = 1, size: int = 64, crop: int = 178) -> Counterfactuals:
+@checked
+def counterfactuals(count: Count, seed: Seed = 1, size: Count = 64, crop: Count = 178) -> Counterfactuals:
     """`count` `Counterfactuals` from the people of `drawn_domains(count, seed)`: i is number n of
     domain a, j number n of domain b."""
     pairs: list[tuple[int, int | None]] = []
@@ -162,8 +165,9 @@ def _write_folder(dest: Path, cast: Sequence[tuple[int, int | None, int]], made:
     for path, lines in ((table, [str(len(rows)), ' '.join(ATTRIBUTES), *rows]), (partition, parts)):
         with atomic_write(path) as temporary: temporary.write_text('\n'.join(lines) + '\n')
 
-def write_celeba(dest: str | os.PathLike, count: int = 1000, seed: int = 0,
-                 glasses_share: float = .5) -> None:
+@checked
+def write_celeba(dest: str | os.PathLike, count: Count = 1000, seed: Seed = 0,
+                 glasses_share: Real = .5) -> None:
     """Draws `count` faces into the folder `dest`, laid out like CelebA.
 
     Other seeds draw other people; `glasses_share`, 0 to 1, is the part of them that wears glasses.

@@ -7,13 +7,15 @@ __all__ = ['Mix', 'weight_like', 'lerp', 'interpolate', 'strip', 'angle_between'
 # %% ../nbs/05_interpolation.ipynb #05-interpolation-002
 import os
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from pydantic import Field
 from torch.nn import functional as F
 
-from .core import NonvaeError, in_range
+from .core import Images, NonvaeError, in_range
 from .pictures import picture_format, save_gif, save_image
+from .settings import Count, checked
 
 Mix = Callable[[torch.Tensor, torch.Tensor, Any], torch.Tensor]
 
@@ -21,6 +23,7 @@ Mix = Callable[[torch.Tensor, torch.Tensor, Any], torch.Tensor]
 def weight_like(t: float | torch.Tensor, x: torch.Tensor) -> torch.Tensor:
     "`t`, a number or a tensor (n,), shaped so that it multiplies the samples of x (n, ...), in x's dtype."
     if not x.is_floating_point(): raise NonvaeError(f'What is mixed must be floats, but it is {x.dtype}.')
+    if isinstance(t, (str, type(None))): raise NonvaeError(f't is a number, or a tensor of numbers, but got {t!r}.')
     t = torch.as_tensor(t, dtype=x.dtype, device=x.device)
     return t.view(-1, *[1] * (x.ndim - 1)) if t.ndim else t
 
@@ -33,7 +36,8 @@ def lerp(a: torch.Tensor, b: torch.Tensor, t: float | torch.Tensor) -> torch.Ten
 
 # %% ../nbs/05_interpolation.ipynb #05-interpolation-008
 @torch.no_grad()
-def interpolate(model: Any, a: torch.Tensor, b: torch.Tensor, frames: int = 11,
+@checked
+def interpolate(model: Any, a: Images, b: Images, frames: Annotated[Count, Field(ge=2, le=1000)] = 11,
                 mix: Mix = lerp) -> torch.Tensor:
     """Decoded frames (n, frames, C, H, W) on the way from images `a` to images `b`, both (n, C, H, W) in
     [-1, 1].
@@ -43,9 +47,6 @@ def interpolate(model: Any, a: torch.Tensor, b: torch.Tensor, frames: int = 11,
     if not callable(getattr(model, 'decode', None)):
         raise NonvaeError('A model has the methods encode and decode, but got '
                           f'{type(model).__name__}: load one with load(...).')
-    if not callable(mix): raise NonvaeError(f'mix is a function, lerp or slerp, but got {mix!r}.')
-    if not isinstance(frames, int) or not 2 <= frames <= 1000:
-        raise NonvaeError(f'An interpolation has 2 to 1000 frames, but {frames} were asked for.')
     if a.shape != b.shape:
         raise NonvaeError('Both ends must have the same shape, but they have '
                           f'{tuple(a.shape)} and {tuple(b.shape)}.')
@@ -100,7 +101,8 @@ def bilinear(corners: torch.Tensor, across: float, down: float, mix: Mix = lerp)
     return mix(top, bottom, down)
 
 @torch.no_grad()
-def corner_grid(model: Any, corners: torch.Tensor, size: int = 7, mix: Mix = lerp) -> torch.Tensor:
+@checked
+def corner_grid(model: Any, corners: Images, size: Annotated[Count, Field(ge=2)] = 7, mix: Mix = lerp) -> torch.Tensor:
     """Decoded images (size * size, C, H, W), row by row, of the square that four images (4, C, H, W)
     span."""
     corners = in_range(corners)

@@ -14,9 +14,10 @@ import torch
 from matplotlib import pyplot as plt
 from torch.nn import functional as F
 
-from .core import NonvaeError, as_images, drawn, in_range, seeded, step_seed
+from .core import Images, NonvaeError, as_images, drawn, in_range, seeded, step_seed
 from .data import ImageSet, whole_labels
 from .lines_benchmark import finite, ready
+from .settings import Count, Seed, checked
 
 # %% ../nbs/09_latents.ipynb #09-latents-005
 def flat_codes(codes: Any) -> torch.Tensor:
@@ -31,14 +32,16 @@ def pieces(data: ImageSet, batch_size: int) -> Iterator[torch.Tensor]:
 
 # %% ../nbs/09_latents.ipynb #09-latents-006
 @torch.no_grad()
-def encode_all(model: Any, data: ImageSet, batch_size: int = 500) -> torch.Tensor:
+@checked
+def encode_all(model: Any, data: ImageSet, batch_size: Count = 500) -> torch.Tensor:
     "The codes of a whole ImageSet, flattened: float32 (N, d) on the CPU."
     ready(model)
     return torch.cat([flat_codes(model.encode(x)).float().cpu() for x in pieces(data, batch_size)])
 
 # %% ../nbs/09_latents.ipynb #09-latents-010
 @torch.no_grad()
-def reconstruction_error(model: Any, data: ImageSet, batch_size: int = 500) -> float:
+@checked
+def reconstruction_error(model: Any, data: ImageSet, batch_size: Count = 500) -> float:
     "Mean squared error per pixel, values in [-1, 1], between an ImageSet and its reconstructions."
     ready(model)
     errors = [(model.reconstruct(x) - x).square().mean((1, 2, 3)) for x in pieces(data, batch_size)]
@@ -46,7 +49,8 @@ def reconstruction_error(model: Any, data: ImageSet, batch_size: int = 500) -> f
     return finite(torch.cat(errors), 'reconstructions').mean().item()
 
 @torch.no_grad()
-def code_distances(model: Any, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+@checked
+def code_distances(model: Any, x: Images, y: Images) -> torch.Tensor:
     """Euclidean distance between the codes of each image of x and its partner in y: (n,).
 
     x and y are batches (n, C, H, W) in [-1, 1]."""
@@ -66,7 +70,8 @@ def plane(axes: plt.Axes, name: str, codes: torch.Tensor, labels: np.ndarray, co
     return axes.scatter(places[:, 0], places[:, -1], 3, labels, cmap=colours, linewidths=0)
 
 # %% ../nbs/09_latents.ipynb #09-latents-014
-def latent_planes(models: dict[str, Any], data: ImageSet, count: int = 1000) -> plt.Figure:
+@checked
+def latent_planes(models: dict[str, Any], data: ImageSet, count: Count = 1000) -> plt.Figure:
     "The codes of at most `count` images of an ImageSet, one panel for each of {name: model}."
     some, few = data.subset(slice(None, None, -(-len(data) // count))), len(data.classes) <= 10
     columns = min(4, len(models))
@@ -131,9 +136,10 @@ def fit_probes(x: torch.Tensor, y: torch.Tensor, classes: int, fits: int, epochs
     return w.detach(), b.detach()
 
 # %% ../nbs/09_latents.ipynb #09-latents-020
-def linear_probe(train_codes: Codes, train_labels: np.ndarray, test_codes: Codes,
-                 test_labels: np.ndarray, fits: int = 5, epochs: int = 20,
-                 seed: int = 0) -> tuple[float, float]:
+@checked
+def linear_probe(train_codes: Codes, train_labels: Any, test_codes: Codes,
+                 test_labels: Any, fits: Count = 5, epochs: Count = 20,
+                 seed: Seed = 0) -> tuple[float, float]:
     """Accuracy on the test codes of a single linear layer fitted to the training codes.
 
     Returns (mean, standard deviation) over `fits` fits. Codes are float (N, d), labels int (N,).
@@ -169,8 +175,9 @@ def k_means(codes: np.ndarray, clusters: int, inits: int, seed: int) -> Any:
     return KMeans(clusters, n_init=inits, random_state=seed).fit(codes)
 
 # %% ../nbs/09_latents.ipynb #09-latents-030
-def clustering_accuracy(train_codes: Codes, train_labels: np.ndarray, test_codes: Codes,
-                        test_labels: np.ndarray, inits: int = 10, seed: int = 0) -> float:
+@checked
+def clustering_accuracy(train_codes: Codes, train_labels: Any, test_codes: Codes,
+                        test_labels: Any, inits: Count = 10, seed: Seed = 0) -> float:
     """Accuracy on the test codes of K-means on whitened training codes.
 
     As many clusters as classes, best of `inits` starts; clusters and classes are matched one to one
@@ -189,8 +196,9 @@ def clustering_accuracy(train_codes: Codes, train_labels: np.ndarray, test_codes
     return float((predicted == np.asarray(test_labels)).mean())
 
 # %% ../nbs/09_latents.ipynb #09-latents-035
-def knn_accuracy(train_codes: Codes, train_labels: np.ndarray, test_codes: Codes,
-                 test_labels: np.ndarray, k: int = 5) -> float:
+@checked
+def knn_accuracy(train_codes: Codes, train_labels: Any, test_codes: Codes,
+                 test_labels: Any, k: Count = 5) -> float:
     "Share of the test codes (M, d) whose class most of their `k` nearest training codes have."
     from sklearn.neighbors import KNeighborsClassifier
     x, t = both_vectors(train_codes, train_labels, test_codes, test_labels)
@@ -203,8 +211,9 @@ def knn_accuracy(train_codes: Codes, train_labels: np.ndarray, test_codes: Codes
     return float(classifier.score(t, np.asarray(test_labels)))
 
 # %% ../nbs/09_latents.ipynb #09-latents-036
-def cluster_scores(train_codes: Codes, test_codes: Codes, test_labels: np.ndarray, inits: int = 4,
-                   seed: int = 0) -> dict[str, float]:
+@checked
+def cluster_scores(train_codes: Codes, test_codes: Codes, test_labels: Any, inits: Count = 4,
+                   seed: Seed = 0) -> dict[str, float]:
     """What K-means on the training codes (N, d) as they are makes of the test codes (M, d).
 
     With a cluster for each class: `silhouette` (-1 to 1; Rousseeuw 1987), `mutual_information` with
@@ -223,7 +232,8 @@ def cluster_scores(train_codes: Codes, test_codes: Codes, test_labels: np.ndarra
     return {name: float(value) for name, value in found.items()}
 
 # %% ../nbs/09_latents.ipynb #09-latents-045
-def hausdorff(images: torch.Tensor, others: torch.Tensor) -> float:
+@checked
+def hausdorff(images: Images, others: Images) -> float:
     "The largest distance of any of `images` (N, ...) to its nearest of `others` (M, ...)."
     from scipy.spatial.distance import directed_hausdorff
     both = (as_images(x) if np.ndim(x) == 4 else x for x in (images, others))
@@ -235,8 +245,9 @@ def hausdorff(images: torch.Tensor, others: torch.Tensor) -> float:
 
 # %% ../nbs/09_latents.ipynb #09-latents-048
 @torch.no_grad()
-def decode_random(model: Any, train_codes: Codes, like: torch.Tensor, count: int = 1000,
-                  seed: int = 0) -> torch.Tensor:
+@checked
+def decode_random(model: Any, train_codes: Codes, like: Images, count: Count = 1000,
+                  seed: Seed = 0) -> torch.Tensor:
     """`count` decoded random codes (count, C, H, W).
 
     Each number of a code is normal, with its mean and spread in `train_codes` (N, d). `like` is one
@@ -252,8 +263,9 @@ def decode_random(model: Any, train_codes: Codes, like: torch.Tensor, count: int
     return torch.cat([model.decode(*some).cpu() for some in batches])
 
 # %% ../nbs/09_latents.ipynb #09-latents-051
-def random_hausdorff(model: Any, train_codes: Codes, data: ImageSet, count: int = 1000,
-                     repeats: int = 10, seed: int = 0) -> tuple[float, float]:
+@checked
+def random_hausdorff(model: Any, train_codes: Codes, data: ImageSet, count: Count = 1000,
+                     repeats: Count = 10, seed: Seed = 0) -> tuple[float, float]:
     """`hausdorff(real, decoded)` for `count` images of an ImageSet, as many decoded random codes.
 
     Returns (mean, standard deviation) over `repeats` draws of both."""

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from .core import NonvaeError, as_images
 from .data import draw_lines, lines
 from .interpolation import interpolate
+from .settings import Count, Seed, checked
 
 # %% ../nbs/07_lines_benchmark.ipynb #07-lines-benchmark-007
 def finite(values: Any, what: str) -> torch.Tensor:
@@ -65,7 +66,8 @@ class LinesScore:
     undefined: int
 
 # %% ../nbs/07_lines_benchmark.ipynb #07-lines-benchmark-016
-def lines_score(frames: torch.Tensor, references: int = 10_000) -> LinesScore:
+@checked
+def lines_score(frames: torch.Tensor, references: Count = 10_000) -> LinesScore:
     """How much decoded interpolations (n, frames, 1, 32, 32) look like an evenly turning line.
 
     As in the authors' code, the sum of the defined smoothnesses is divided by the number of *all*
@@ -82,9 +84,11 @@ def lines_score(frames: torch.Tensor, references: int = 10_000) -> LinesScore:
 # %% ../nbs/07_lines_benchmark.ipynb #07-lines-benchmark-023
 def ready(model: Any) -> Any:
     "The model, which from here on behaves as after training: no dropout, no batch statistics."
+    if isinstance(model, str) or not hasattr(model, 'encode'): raise NonvaeError(f'A model is measured, but got {type(model).__name__}.')
     return model.eval() if isinstance(model, nn.Module) else model
 
-def lines_benchmark(model: Any, pairs: int = 256, frames: int = 16, seed: int = 1) -> LinesScore:
+@checked
+def lines_benchmark(model: Any, pairs: Count = 256, frames: Count = 16, seed: Seed = 1) -> LinesScore:
     """The lines score of a model, by the protocol of Berthelot et al. 2018.
 
     `pairs` random pairs of test lines, straight roads between their codes, `frames` frames each."""

@@ -5,13 +5,16 @@ __all__ = ['TRANSFORMS', 'standardise', 'min_max', 'AffineEncoder', 'LTAE', 'VAE
 
 # %% ../nbs/11_ltae.ipynb #11-ltae-002
 from collections.abc import Sequence
+from typing import Annotated
 
 import torch
+from pydantic import Field
 from torch import nn
 from torch.nn import functional as F
 
 from .core import NonvaeError, batch_noise, rank_and_world
 from .processes import gather_batch
+from .settings import Real, checked
 from .training import Model
 
 # %% ../nbs/11_ltae.ipynb #11-ltae-012
@@ -65,8 +68,9 @@ class LTAE(Model):
     one code; `transform` is standardise, min-max, or none."""
     name = 'ltae'
 
+    @checked
     def __init__(self, encoder: nn.Module, decoder: nn.Module, code_shape: Sequence[int],
-                 transform: str = 'standardise', sigma: float = .05) -> None:
+                 transform: str = 'standardise', sigma: Annotated[Real, Field(ge=0)] = .05) -> None:
         if transform not in ('none', *TRANSFORMS):
             names = ' or '.join(TRANSFORMS)
             raise NonvaeError(f"transform must be none, {names}, but it is '{transform}'.")

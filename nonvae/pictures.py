@@ -20,11 +20,13 @@ from matplotlib.axes import Axes
 from PIL import Image, ImageDraw, ImageFont, ImageOps, UnidentifiedImageError
 from torch.nn import functional as F
 
-from .core import NonvaeError, as_images, to_uint8
+from .core import Images, NonvaeError, as_images, to_uint8
 from .files import atomic_write, no_pipe
+from .settings import Count, Natural, Real, checked
 
 # %% ../nbs/workshop/02_pictures.ipynb #02-pictures-004
-def tile(images: torch.Tensor, columns: int | None = None, gap: int = 1, fill: int = 255) -> np.ndarray:
+@checked
+def tile(images: Images, columns: Count | None = None, gap: Natural = 1, fill: int = 255) -> np.ndarray:
     """Float images (N, C, H, W) in [-1, 1], C = 1 or 3, tiled row by row: uint8 (H', W', 3).
 
     `columns` is the number of images in a row (default: about a square); `gap` the pixels between them,
@@ -44,8 +46,9 @@ def tile(images: torch.Tensor, columns: int | None = None, gap: int = 1, fill: i
     return canvas
 
 # %% ../nbs/workshop/02_pictures.ipynb #02-pictures-005
-def show(images: torch.Tensor, columns: int | None = None, title: str | None = None,
-         row_labels: Sequence[str] | None = None, zoom: float = 2., gap: int = 1) -> Axes:
+@checked
+def show(images: Images, columns: Count | None = None, title: str | None = None,
+         row_labels: Sequence[str] | None = None, zoom: Real = 2., gap: Natural = 1) -> Axes:
     """Draw float images (N, C, H, W) in [-1, 1] as one tiled figure, `zoom` screen pixels per pixel.
 
     `row_labels` names the rows from top to bottom. Returns the matplotlib axes."""
@@ -77,8 +80,9 @@ def _enlarged(pixels: np.ndarray, zoom: int) -> Image.Image:
     picture = Image.fromarray(pixels)
     return picture.resize((picture.width * zoom, picture.height * zoom), Image.Resampling.NEAREST)
 
-def save_image(path: str | os.PathLike, images: torch.Tensor, columns: int | None = None, zoom: int = 2,
-               gap: int = 1) -> None:
+@checked
+def save_image(path: str | os.PathLike, images: Images, columns: Count | None = None, zoom: Count = 2,
+               gap: Natural = 1) -> None:
     "Write float images (N, C, H, W) in [-1, 1] as one tiled picture, each pixel `zoom` pixels wide."
     _write(path, _enlarged(tile(images, columns, gap), zoom))
 
@@ -91,8 +95,9 @@ def _write(path: str | os.PathLike, picture: Image.Image, **options: Any) -> Non
     with atomic_write(path) as temporary: temporary.write_bytes(buffer.getvalue())
 
 # %% ../nbs/workshop/02_pictures.ipynb #02-pictures-011
-def save_gif(path: str | os.PathLike, frames: torch.Tensor, seconds: float = 2., zoom: int = 3,
-             columns: int | None = None, bounce: bool = True, row_labels: Sequence[str] | None = None) -> None:
+@checked
+def save_gif(path: str | os.PathLike, frames: torch.Tensor, seconds: Real = 2., zoom: Count = 3,
+             columns: Count | None = None, bounce: bool = True, row_labels: Sequence[str] | None = None) -> None:
     """Write frames (n, frames, C, H, W) in [-1, 1] as an animated GIF, n images tiled in each, rows
     named by `row_labels`. `bounce` plays it there and back."""
     if picture_format(path) != 'GIF': raise NonvaeError(f'An animation is written as .gif, but got {path}.')
@@ -119,6 +124,7 @@ def _with_labels(picture: Image.Image, labels: Sequence[str], row_height: int, m
 _READ = 'PNG', 'JPEG', 'BMP', 'GIF', 'WEBP'          # no format that starts other programs, as EPS does
 _MOST_PIXELS = 100_000_000
 
+@checked
 def read_picture(path: str | os.PathLike) -> torch.Tensor:
     "One picture file, whole and upright, as uint8 (3, height, width): see `decode_picture`."
     no_pipe(path)

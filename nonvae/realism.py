@@ -16,10 +16,12 @@ from .core import NonvaeError, seeded
 from .data import ImageSet
 from .interpolation import lerp
 from .lines_benchmark import finite, ready
+from .settings import Count, Seed, checked
 
 # %% ../nbs/08_realism.ipynb #08-realism-005
 @torch.no_grad()
-def middle_frames(model: Any, data: ImageSet, pairs: int = 500, seed: int = 0) -> torch.Tensor:
+@checked
+def middle_frames(model: Any, data: ImageSet, pairs: Count = 500, seed: Seed = 0) -> torch.Tensor:
     "Decoded codes halfway between `pairs` random pairs of an ImageSet, disjoint: (n, C, H, W)."
     order = np.random.default_rng(seed).permutation(len(data))
     n = min(pairs, len(data) // 2)

@@ -22,7 +22,8 @@ _KINDS = {'int': 'a whole number', 'float': 'a number', 'bool': 'true or false',
           'tuple': 'a list', 'model': 'a group of settings', 'model_type': 'a group of settings', 'dict': 'a group of settings'}
 _WORDS = {'greater_than': 'greater than {gt}', 'greater_than_equal': 'at least {ge}', 'less_than': 'less than {lt}',
           'less_than_equal': 'at most {le}', 'literal_error': '{expected}', 'finite_number': 'a finite number',
-          'is_instance_of': 'a {class}', 'dataclass_type': 'a {class_name}', 'callable_type': 'a function', 'path_type': 'a path'}
+          'dataclass_type': 'of the type {class_name}', 'callable_type': 'a function', 'path_type': 'a path', 'is_instance_of': 'of the type {types}',
+          'sequence_str': 'a list of names'}
 
 def sentence(error: ValidationError, tags: Collection[str] = (), names: Sequence[str] = ()) -> str:
     """The first mistake that pydantic found, as a sentence: what must be, and what was given.
@@ -32,13 +33,16 @@ def sentence(error: ValidationError, tags: Collection[str] = (), names: Sequence
     first = error.errors()[0]
     parts = [names[part] if i == 0 and names and isinstance(part, int) and part < len(names) else part
              for i, part in enumerate(first['loc'])]
-    place = '.'.join(str(part) for part in parts if part not in tags and not _is_class(part))
+    place = '.'.join(str(part) for part in (parts[:1] if names else parts) if part not in tags and not _is_class(part))
     kind, context = first['type'], first.get('ctx', {})
     if kind.startswith('unexpected_'): return f"There is no argument '{place}'."
     if kind == 'missing_argument': return f'{place} is missing.'
     if kind == 'extra_forbidden': return f"There is no setting '{place}'."
     if kind == 'missing': return f'{place} is missing.'
     if kind in ('value_error', 'assertion_error'): return str(context['error'])
+    if kind == 'is_instance_of':                        # or of another type, if there are several
+        types = [other['ctx']['class'] for other in error.errors() if other['loc'][:1] == first['loc'][:1] and 'class' in other.get('ctx', {})]
+        context = {'types': ' or '.join(dict.fromkeys(types))}
     known = _WORDS.get(kind) or _KINDS.get(kind) or _KINDS.get(kind.split('_')[0])
     wanted = known.format(**context) if known else first['msg'][0].lower() + first['msg'][1:]
     plain = isinstance(first['input'], (bool, int, float, str, list, dict, type(None)))

@@ -5,6 +5,7 @@ __all__ = ['Beta', 'model_lock', 'Model', 'Training', 'players', 'make_optimizer
            'shape_text', 'prepare', 'wrap', 'Trainer']
 
 # %% ../nbs/03_training.ipynb #03-training-002
+import os
 import threading
 import time
 from collections.abc import Sequence
@@ -20,8 +21,8 @@ from torch import nn
 from typing_extensions import Self
 
 from .callbacks import HeldOutLoss, History, Interruption, ProgressBar, TrainingDiverged
-from .core import (NonvaeError, as_images, pick_device, pick_precision, rank_and_world,
-                         seeded)
+from .core import (NonvaeError, as_images, in_range, pick_device, pick_precision,
+                         rank_and_world, seeded)
 from .data import Data, Domains, ImageSet, as_data, feed
 from .fast import memory_format, speed_up
 from .processes import synchronise_batch_norm
@@ -57,7 +58,7 @@ class Model(nn.Module):
 
     def images(self, x: torch.Tensor) -> torch.Tensor:
         "Images as `as_images` takes them, as the model's networks take them: its device, its dtype."
-        x, weight = as_images(x), next(self.parameters())
+        x, weight = as_images(x) if self.training else in_range(x), next(self.parameters())
         if self.image_shape not in (None, tuple(x.shape[1:])):
             raise NonvaeError(f'The model takes images of {shape_text(self.image_shape)}, but these '
                               f'are {shape_text(x.shape[1:])}: resize them.')
@@ -69,7 +70,7 @@ class Model(nn.Module):
 
     def decode(self, z: torch.Tensor) -> torch.Tensor:
         "Codes, wherever they are, to images (N, C, H, W) on the model's device."
-        return self.decoder(z.to(self.device))
+        return self.decoder(torch.as_tensor(z).to(self.device))
 
     def reconstruct(self, x: torch.Tensor) -> torch.Tensor:
         "Images to codes and back, returned where the images were."
@@ -345,7 +346,7 @@ class Trainer(KeptLoop):
     there. `callbacks` see every step (see `Loop`). `optimizer` replaces the one that the settings
     name; its own learning rates are scheduled. Raises NonvaeError for what does not fit."""
     def __init__(self, model: Model, data: Data, training: Training | None = None,
-                 held_out: Data | None = None, out: str | Path | None = None,
+                 held_out: Data | None = None, out: str | os.PathLike | None = None,
                  callbacks: Sequence[Any] = (),
                  optimizer: torch.optim.Optimizer | None = None) -> None:
         if not isinstance(training, (Training, type(None))):
@@ -353,6 +354,8 @@ class Trainer(KeptLoop):
         if not isinstance(callbacks, Sequence):
             raise NonvaeError('callbacks is a list of objects with some of the methods attach, '
                               'before_fit, after_step, after_row and after_fit.')
+        if not isinstance(out, (str, os.PathLike, type(None))):
+            raise NonvaeError(f'out is the path of a run folder, but got {type(out).__name__}.')
         self.model, self.data, self.training = model, as_data(data), training or Training()
         self.held_out = None if held_out is None else as_data(held_out)
         check_fit(self.model, self.data, self.held_out)

@@ -15,11 +15,12 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from .core import NonvaeError, as_images, batch_noise, frozen, in_range
+from .core import Images, NonvaeError, as_images, batch_noise, frozen, in_range
 from .data import Domains, ImageSet
 from .faces import counterfactuals, eye_band
 from .interpolation import lerp
 from .realism import Judge
+from .settings import Real, checked
 from .training import Model
 
 # %% ../nbs/15_transfer.ipynb #15-transfer-018
@@ -76,7 +77,7 @@ class TwoCodes(Model):
 
 # %% ../nbs/15_transfer.ipynb #15-transfer-019
 @torch.no_grad()
-def transfer_matrix(model: TwoCodes, a: torch.Tensor, b: torch.Tensor) -> tuple[torch.Tensor, int]:
+def transfer_matrix(model: TwoCodes, a: Images, b: Images) -> tuple[torch.Tensor, int]:
     """What is special about each image of `a` (n, 3, W, W) moved to each image of `b` (m, 3, W, W),
     as (images, columns): the first row shows b, the first column a."""
     a, b = in_range(a), in_range(b)
@@ -97,8 +98,9 @@ class ContentTransfer(TwoCodes):
     bce(F(E_c(a)), A) + bce(F(E_c(b)), B). `confusion` is w."""
     name = 'transfer'
 
+    @checked
     def __init__(self, shared: nn.Module, specific: nn.Module, decoder: nn.Module,
-                 discriminator: nn.Module, confusion: float = .001) -> None:
+                 discriminator: nn.Module, confusion: Real = .001) -> None:
         super().__init__(shared, specific, decoder, confusion=confusion)
         self.discriminator = discriminator
 
@@ -221,14 +223,14 @@ class Discriminator(nn.Module):
 
 # %% ../nbs/15_transfer.ipynb #15-transfer-045
 @torch.no_grad()
-def remove_picture(model: TwoCodes, a: torch.Tensor) -> tuple[torch.Tensor, int]:
+def remove_picture(model: TwoCodes, a: Images) -> tuple[torch.Tensor, int]:
     """Images (n, 3, W, W), and below them the same without what is special about them, as
     (images, columns)."""
     return torch.cat([a, model.remove(a)]), len(a)
 
 # %% ../nbs/15_transfer.ipynb #15-transfer-048
 @torch.no_grad()
-def transfer_strips(model: TwoCodes, a: torch.Tensor, b: torch.Tensor,
+def transfer_strips(model: TwoCodes, a: Images, b: Images,
                     frames: int = 9) -> torch.Tensor:
     """Three ways to move between the first two images of `a` and of `b` (n, 3, W, W), as frames
     (3, frames, 3, W, W).

@@ -16,7 +16,7 @@ X = torch.zeros(3, 1, 8, 8)
 
 @pytest.mark.parametrize('call, words', [
     (lambda: Autoencoder(Encoder(), Decoder(), latent_dropout=1.), 'latent_dropout must be'),
-    (lambda: interpolate(Pixels, X, X, frames=1), '2 to 1000 frames'),
+    (lambda: interpolate(Pixels, X, X, frames=1), 'frames must be at (least 2|most 1000)'),
     (lambda: interpolate(Pixels, X, X[:2]), 'same shape'),
     (lambda: interpolate(Pixels, X[:0], X[:0]), 'at least two images'),
     (lambda: strip(torch.zeros(2, 4, 1, 8, 8), torch.zeros(1, 4, 1, 8, 8)), 'same number of pairs'),

@@ -500,7 +500,7 @@ def test_numbers_leave_the_device_only_when_a_row_is_due(monkeypatch, tmp_path):
     for step in range(9): run.step()
     assert not asked
     run.step()
-    assert len(run.history) == 1 and asked == {'tolist': 2}         # the terms, and those of held-out images
+    assert len(run.history) == 1 and asked == {'tolist': 3}         # the terms, those of held-out images, and their range
     run.call('after_fit')
 
 

@@ -6,14 +6,16 @@ import torch
 from matplotlib import pyplot as plt
 from torch import nn
 
-from nonvae import (ACAI, LTAE, ContentTransfer, CrossChange, Domains, ImageSet, NonvaeError, Trainer, Training, digits,
-                    draw_face, draw_lines, interpolate, lerp, lines, lines_score, load, show, slerp)
+from nonvae import (ACAI, LTAE, Autoencoder, ContentTransfer, CrossChange, Domains, ImageSet, NonvaeError, Trainer, Training, digits,
+                    draw_face, draw_lines, interpolate, lerp, lines, lines_score, load, save_image, show, slerp)
 from nonvae.core import as_images, in_range, to_uint8
 from nonvae.data import as_data
 from nonvae.evaluation import evaluate
-from nonvae.latents import (code_distances, encode_all, hausdorff, knn_accuracy, linear_probe,
-                            reconstruction_error)
-from nonvae.realism import Judge
+from nonvae.attributes import read_attributes
+from nonvae.interpolation import corner_grid
+from nonvae.latents import (clustering_accuracy, code_distances, encode_all, hausdorff, knn_accuracy, linear_probe,
+                            random_hausdorff, reconstruction_error)
+from nonvae.realism import Judge, middle_frames
 from nonvae.transfer import transfer_matrix
 
 torch.set_num_threads(1)
@@ -31,7 +33,7 @@ def trainer(*arguments, **options): return Trainer(ACAI.preset('digits'), *(argu
 
 REFUSED = {
     # images
-    'a list': (lambda: interpolate(MODEL, [], []), 'a tensor or an array'),
+    'a list': (lambda: interpolate(MODEL, [], []), 'a must be of the type Tensor or ndarray'),
     'one image': (lambda: interpolate(MODEL, X[0], X[0]), r'image\[None\]'),
     'another size': (lambda: interpolate(MODEL, LARGE, LARGE), 'takes images of 1x32x32, but these are 1x48x48'),
     'colours': (lambda: interpolate(MODEL, FACES, FACES), 'these are 3x64x64'),
@@ -39,12 +41,12 @@ REFUSED = {
     'infinite': (lambda: in_range(X / 0), 'go from -1 to 1'),
     'floats up to 255': (lambda: interpolate(MODEL, PIXELS.astype(float), PIXELS.astype(float)), 'divide 0..255'),
     'whole numbers': (lambda: MODEL.encode(torch.tensor(PIXELS).long()), 'these are torch.int64'),
-    'an ImageSet': (lambda: interpolate(MODEL, HELD_OUT, HELD_OUT), 'got ImageSet'),
+    'an ImageSet': (lambda: interpolate(MODEL, HELD_OUT, HELD_OUT), 'but it is a ImageSet'),
     'to_uint8 of numbers': (lambda: to_uint8(torch.arange(3)), 'torch.int64'),
     # interpolation
-    'half a frame': (lambda: interpolate(MODEL, X, X, frames=2.5), '2 to 1000 frames'),
-    'no frame': (lambda: interpolate(MODEL, X, X, frames=0), '2 to 1000 frames'),
-    'mix by name': (lambda: interpolate(MODEL, X, X, mix='slerp'), 'a function, lerp or slerp'),
+    'half a frame': (lambda: interpolate(MODEL, X, X, frames=2.5), 'frames must be a whole number'),
+    'no frame': (lambda: interpolate(MODEL, X, X, frames=0), 'frames must be at least 1'),
+    'mix by name': (lambda: interpolate(MODEL, X, X, mix='slerp'), "mix must be a function, but it is 'slerp'"),
     'no model': (lambda: interpolate('acai-digits', X, X), 'methods encode and decode'),
     'two codes': (lambda: interpolate(TRANSFER, FACES, FACES), 'two codes'),
     'lerp of numbers': (lambda: lerp(torch.tensor([0]), torch.tensor([10]), .5), 'must be floats'),
@@ -66,7 +68,7 @@ REFUSED = {
     'no neighbour': (lambda: knn_accuracy(CODES, LABELS, CODES, LABELS, k=0), 'k must be at least 1'),
     'codes of two models': (lambda: knn_accuracy(CODES[:, :3], LABELS, CODES, LABELS), 'codes of one model'),
     'a model on large images': (lambda: reconstruction_error(MODEL, ImageSet(LARGE)), 'these are 1x48x48'),
-    'evaluation on tensors': (lambda: evaluate(MODEL, X, X), 'on ImageSets, but got Tensor'),
+    'evaluation on tensors': (lambda: evaluate(MODEL, X, X), 'train must be of the type ImageSet, but it is a Tensor'),
     'evaluation on large images': (lambda: evaluate(MODEL, HELD_OUT, ImageSet(LARGE, np.arange(20) % 3)), '1x48x48'),
     'batches of none': (lambda: encode_all(MODEL, HELD_OUT, 0), 'batch_size must be at least 1'),
     'a judge without classes': (lambda: Judge(ImageSet(PIXELS)), 'at least two classes'),
@@ -86,7 +88,7 @@ REFUSED = {
     'nothing as data': (lambda: trainer(None), 'but got NoneType'),
     'floats as data': (lambda: as_data(X), 'float32'),
     'domains of arrays': (lambda: Domains(PIXELS, PIXELS), 'two ImageSets'),
-    'half a batch': (lambda: TRAIN.batches(2.5), 'a whole number of images'),
+    'half a batch': (lambda: TRAIN.batches(2.5), 'batch_size must be a whole number'),
     'fewer lines than none': (lambda: lines(-1), 'at least 1'),
     'half a line': (lambda: lines(2.5), 'a whole number'),
     'a line to nowhere': (lambda: draw_lines([float('nan')]), 'not finite'),
@@ -110,11 +112,11 @@ REFUSED = {
     'a misspelled setting': (lambda: ACAI.preset('digits', latent=3), "no setting 'latent'"),
     'a seed of letters': (lambda: ACAI.preset('digits', seed='x'), 'A seed is a whole number'),
     'a seed below 0': (lambda: ACAI.preset('digits', seed=-1), 'A seed is a whole number'),
-    'no modules': (lambda: ACAI(1, 2, 3), 'are torch modules, but got int'),
+    'no modules': (lambda: ACAI(1, 2, 3), 'encoder must be of the type Module, but it is 1'),
     'a weight below 0': (lambda: ACAI(nn.Identity(), nn.Identity(), nn.Identity(), lambda_=-1), 'at least 0'),
     'a gamma of 3': (lambda: ACAI(nn.Identity(), nn.Identity(), nn.Identity(), gamma=3), 'from 0 to 1'),
     'an unknown change': (lambda: CrossChange(MODEL, ['spin']), "no augmentation called 'spin'"),
-    'a change as text': (lambda: CrossChange(MODEL, 'flip-width'), 'no augmentation called'),
+    'a change as text': (lambda: CrossChange(MODEL, 'flip-width'), 'augmentations must be a list of names'),
     'no change': (lambda: CrossChange(MODEL, []), 'augmentations is empty'),
     'bad odds': (lambda: CrossChange(MODEL, ['flip-width'], probabilities=[.5, .7]), 'for each of the 1'),
     'odds below 0': (lambda: CrossChange(MODEL, ['flip-width', 'rotate'], probabilities=[-1, 2]), '0 or greater'),
@@ -122,8 +124,33 @@ REFUSED = {
     # pictures
     'no image to show': (lambda: show(X[:0]), 'no image to show'),
     'one image to show': (lambda: show(X[0]), r'image\[None\]'),
-    'text to show': (lambda: show('x'), 'a tensor or an array'),
+    'text to show': (lambda: show('x'), 'of the type Tensor or ndarray'),
     'no column': (lambda: show(X, columns=0), 'columns must be at least 1'),
+    'half a column': (lambda: show(X, columns=2.5), 'columns must be a whole number'),
+    'a gap below 0': (lambda: show(X, gap=-1), 'gap must be at least 0'),
+    'no zoom': (lambda: save_image('x.png', X, zoom=0), 'zoom must be at least 1'),
+    'nowhere to save': (lambda: save_image(None, X), 'path must be'),
+    'nobody to read': (lambda: read_attributes(None), 'path must be'),
+    # counts, seeds and what is no model
+    'no fit': (lambda: linear_probe(CODES, LABELS, CODES, LABELS, fits=0), 'fits must be at least 1'),
+    'no epoch': (lambda: linear_probe(CODES, LABELS, CODES, LABELS, epochs=0), 'epochs must be at least 1'),
+    'no start': (lambda: clustering_accuracy(CODES, LABELS, CODES, LABELS, inits=0), 'inits must be at least 1'),
+    'a start of -1': (lambda: clustering_accuracy(CODES, LABELS, CODES, LABELS, seed=-1), 'seed must be at least 0'),
+    'a true neighbour': (lambda: knn_accuracy(CODES, LABELS, CODES, LABELS, k=True), 'k must be a whole number'),
+    'no repeat': (lambda: random_hausdorff(MODEL, CODES, HELD_OUT, 20, 0), 'repeats must be at least 1'),
+    'half a pair': (lambda: middle_frames(MODEL, HELD_OUT, 2.5), 'pairs must be a whole number'),
+    'a model by name': (lambda: encode_all('acai', HELD_OUT), 'A model is measured, but got str'),
+    'none for a model': (lambda: evaluate(None, TRAIN, HELD_OUT), 'A model is measured, but got NoneType'),
+    'half a corner': (lambda: corner_grid(MODEL, X, 2.5), 'size must be a whole number'),
+    'lines from -1': (lambda: lines(3, -1), 'seed must be at least 0'),
+    'a share of nobody': (lambda: TRAIN.batches(4, 0, 3, 2), 'rank'),
+    'a loud dropout': (lambda: Autoencoder(nn.Identity(), nn.Identity(), 'x'), 'latent_dropout must be a number'),
+    'a true rate': (lambda: Training(lr=True), 'lr must be a number'),
+    'a place that is a number': (lambda: trainer(out=3), 'out is the path of a run folder'),
+    'lerp to a name': (lambda: lerp(X, X, 'x'), 't is a number'),
+    'codes of 255': (lambda: MODEL.encode(X * 127.5 + 127.5), 'divide 0..255'),
+    'a sigma below 0': (lambda: LTAE(nn.Identity(), nn.Identity(), (2,), sigma=-1), 'sigma must be at least 0'),
+    'a weight by name': (lambda: CrossChange(MODEL, weight='x'), 'weight must be a number'),
 }
 
 
