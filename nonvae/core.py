@@ -35,6 +35,8 @@ def to_uint8(images: Images) -> torch.Tensor:
 
     uint8 images stay as they are."""
     if isinstance(images, np.ndarray): images = torch.from_numpy(np.array(images))
+    if not isinstance(images, torch.Tensor):
+        raise NonvaeError(f'Images are a tensor or an array of numbers, but got {type(images).__name__}.')
     if images.dtype == torch.uint8: return images
     if not images.is_floating_point():
         raise NonvaeError(f'Images are uint8, or floats from -1 to 1, but these are {images.dtype}.')

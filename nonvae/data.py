@@ -95,7 +95,8 @@ def draw_lines(angles: torch.Tensor | np.ndarray | Sequence[float] | float) -> t
     (n, 1, 32, 32) in [-1, 1].
 
     Equal to the drawing of the authors' benchmark, its antialiasing included."""
-    angles = torch.as_tensor(angles, dtype=torch.float64).flatten()
+    try: angles = torch.as_tensor(angles, dtype=torch.float64).flatten()
+    except (TypeError, ValueError, RuntimeError): raise NonvaeError(f'angles are numbers, but got {angles!r:.60}.') from None
     if not angles.isfinite().all(): raise NonvaeError('Some of the angles are not finite numbers.')
     return torch.cat([_draw_lines(some) for some in angles.split(256)])    # 256 images fit the processor's cache
 
@@ -148,6 +149,7 @@ def _mnist_5000() -> tuple[np.ndarray, np.ndarray]:
     return images, labels
 
 # %% ../nbs/01_data.ipynb #01-data-018
+@checked
 def pad_to_32(images: np.ndarray) -> np.ndarray:
     "uint8 images (N, 28, 28) with a black border: (N, 1, 32, 32)."
     return np.pad(images, ((0, 0), (2, 2), (2, 2)))[:, None]
@@ -162,9 +164,12 @@ def digits() -> tuple[ImageSet, ImageSet]:
     return data.subset(np.setdiff1d(order, held_out)), data.subset(held_out)
 
 # %% ../nbs/01_data.ipynb #01-data-022
-def pairs_of_classes(data: ImageSet, classes: Sequence[tuple[int, int]], start: int = 3) -> tuple[torch.Tensor, torch.Tensor]:
+@checked
+def pairs_of_classes(data: ImageSet, classes: Sequence[tuple[Any, Any]], start: Natural = 3) -> tuple[torch.Tensor, torch.Tensor]:
     "Two batches (n, C, H, W): a pair for each (class, class) in `classes`, never the same image twice."
     places = {name: np.flatnonzero(data.labels == name) for pair in classes for name in pair}
+    short = [name for name, found in places.items() if len(found) < start + 2 * len(classes)]
+    if short: raise NonvaeError(f'There are too few images of the class {short[0]!r:.60}: choose others.')
     a, b = ([places[pair[end]][start + 2 * i + end] for i, pair in enumerate(classes)] for end in (0, 1))
     return data[a], data[b]
 

@@ -44,7 +44,8 @@ def draw_face(seed: int, glasses: int | None = None) -> Image.Image:
     return draw(_checked(seed), None if glasses is None else _checked(glasses))
 
 # %% ../nbs/13_faces.ipynb #13-faces-018
-def eye_band(size: int, crop: int = 178) -> slice:
+@checked
+def eye_band(size: Count, crop: Count = 178) -> slice:
     "The rows that glasses can touch in pictures cropped to `crop` pixels and resized to `size`."
     eyes = MIDDLE.imag - (HEIGHT - crop) // 2                   # the row of the eyes in the crop
     top, low = (int(np.clip(round((eyes + reach) * size / crop), 0, size)) for reach in (-18, 27))

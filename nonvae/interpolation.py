@@ -23,8 +23,8 @@ Mix = Callable[[torch.Tensor, torch.Tensor, Any], torch.Tensor]
 def weight_like(t: float | torch.Tensor, x: torch.Tensor) -> torch.Tensor:
     "`t`, a number or a tensor (n,), shaped so that it multiplies the samples of x (n, ...), in x's dtype."
     if not x.is_floating_point(): raise NonvaeError(f'What is mixed must be floats, but it is {x.dtype}.')
-    if isinstance(t, (str, type(None))): raise NonvaeError(f't is a number, or a tensor of numbers, but got {t!r}.')
-    t = torch.as_tensor(t, dtype=x.dtype, device=x.device)
+    try: t = torch.as_tensor(t, dtype=x.dtype, device=x.device)
+    except (TypeError, ValueError, RuntimeError): raise NonvaeError(f't is a number, or a tensor of numbers, but got {t!r:.60}.') from None
     return t.view(-1, *[1] * (x.ndim - 1)) if t.ndim else t
 
 def lerp(a: torch.Tensor, b: torch.Tensor, t: float | torch.Tensor) -> torch.Tensor:
@@ -60,6 +60,7 @@ def interpolate(model: Any, a: Images, b: Images, frames: Annotated[Count, Field
     return torch.stack(images, 1).to(a.device)
 
 # %% ../nbs/05_interpolation.ipynb #05-interpolation-009
+@checked
 def strip(*models_frames: torch.Tensor) -> torch.Tensor:
     """Interpolations (n, frames, C, H, W), one tensor a model, as one batch for a picture of `frames`
     columns. For each pair, the models' rows stand below one another."""
@@ -82,7 +83,7 @@ def slerp(a: torch.Tensor, b: torch.Tensor, t: float | torch.Tensor) -> torch.Te
     vector (Shoemake 1985); `t` is a number or one a sample, (n,).
 
     Where the vectors are parallel, opposite, or zero, it is `lerp`."""
-    weight_like(0., a)                                              # floats?
+    weight_like(t, a)                                               # numbers?
     angle = angle_between(a, b)
     t = torch.as_tensor(t, dtype=a.dtype, device=a.device).expand(len(a))
     sine = angle.sin()
@@ -111,7 +112,8 @@ def corner_grid(model: Any, corners: Images, size: Annotated[Count, Field(ge=2)]
     return model.decode(torch.cat(codes)).to(corners.device)
 
 # %% ../nbs/05_interpolation.ipynb #05-interpolation-030
-def save_interpolation(path: str | os.PathLike, frames: torch.Tensor, zoom: int = 2) -> None:
+@checked
+def save_interpolation(path: str | os.PathLike, frames: torch.Tensor, zoom: Count = 2) -> None:
     """Write frames (n, frames, C, H, W) in [-1, 1]: an animation if `path` ends in .gif, else a strip,
     one row a pair."""
     if picture_format(path) == 'GIF': save_gif(path, frames, zoom=zoom)

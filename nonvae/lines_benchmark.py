@@ -42,6 +42,7 @@ def nearest_lines(images: torch.Tensor,
     return (1 - similarity).clamp(min=0), angles[nearest]
 
 # %% ../nbs/07_lines_benchmark.ipynb #07-lines-benchmark-011
+@checked
 def smoothness(angles: np.ndarray) -> np.ndarray:
     """The largest step of each sequence of angles, as a fraction of its way, minus an even step.
 

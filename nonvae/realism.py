@@ -64,7 +64,8 @@ class Classifier(nn.Module):
     """A small classifier of a labelled ImageSet, trained for `steps` steps when it is made.
 
     `features` maps images (N, C, H, W) to unit vectors (N, 64); calling it gives class logits."""
-    def __init__(self, train: ImageSet, steps: int = 500, seed: int = 0) -> None:
+    @checked
+    def __init__(self, train: ImageSet, steps: Count = 500, seed: Seed = 0) -> None:
         super().__init__()
         if len(set(train.labels)) < 2:
             raise NonvaeError('A judge needs images of at least two classes, but all have the same '

@@ -70,7 +70,10 @@ class Model(nn.Module):
 
     def decode(self, z: torch.Tensor) -> torch.Tensor:
         "Codes, wherever they are, to images (N, C, H, W) on the model's device."
-        return self.decoder(torch.as_tensor(z).to(self.device))
+        if isinstance(z, np.ndarray): z = torch.from_numpy(z)
+        if not isinstance(z, torch.Tensor) or not z.ndim:
+            raise NonvaeError(f'Codes are a tensor or an array, but got {type(z).__name__}.')
+        return self.decoder(z.to(self.device))
 
     def reconstruct(self, x: torch.Tensor) -> torch.Tensor:
         "Images to codes and back, returned where the images were."

@@ -9,14 +9,14 @@ from torch import nn
 from nonvae import (ACAI, LTAE, Autoencoder, ContentTransfer, CrossChange, Domains, ImageSet, NonvaeError, Trainer, Training, digits,
                     draw_face, draw_lines, interpolate, lerp, lines, lines_score, load, save_image, show, slerp)
 from nonvae.core import as_images, in_range, to_uint8
-from nonvae.data import as_data
+from nonvae.data import as_data, pairs_of_classes
 from nonvae.evaluation import evaluate
 from nonvae.attributes import read_attributes
 from nonvae.interpolation import corner_grid
 from nonvae.latents import (clustering_accuracy, code_distances, encode_all, hausdorff, knn_accuracy, linear_probe,
                             random_hausdorff, reconstruction_error)
 from nonvae.realism import Judge, middle_frames
-from nonvae.transfer import transfer_matrix
+from nonvae.transfer import evaluate_transfer, transfer_matrix
 
 torch.set_num_threads(1)
 TRAIN, HELD_OUT = digits()
@@ -149,6 +149,14 @@ REFUSED = {
     'a place that is a number': (lambda: trainer(out=3), 'out is the path of a run folder'),
     'lerp to a name': (lambda: lerp(X, X, 'x'), 't is a number'),
     'codes of 255': (lambda: MODEL.encode(X * 127.5 + 127.5), 'divide 0..255'),
+    'transfer by name': (lambda: transfer_matrix('x', FACES, FACES), 'a model with two codes'),
+    'glasses measured on nothing': (lambda: evaluate_transfer(TRANSFER, None, None), 'measured on Domains'),
+    'a code that is none': (lambda: MODEL.decode(None), 'Codes are a tensor'),
+    'two codes that are none': (lambda: TRANSFER.decode(None, None), 'Both codes are tensors'),
+    'a judge of nothing': (lambda: Judge('x'), 'train must be of the type ImageSet'),
+    'a class that is not there': (lambda: pairs_of_classes(TRAIN, [(0, 99)]), 'too few images of the class 99'),
+    'angles that are none': (lambda: draw_lines('x'), 'angles are numbers'),
+    'to_uint8 of a list': (lambda: to_uint8([1, 2]), 'got list'),
     'a sigma below 0': (lambda: LTAE(nn.Identity(), nn.Identity(), (2,), sigma=-1), 'sigma must be at least 0'),
     'a weight by name': (lambda: CrossChange(MODEL, weight='x'), 'weight must be a number'),
 }
