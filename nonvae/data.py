@@ -44,7 +44,7 @@ class ImageSet:
     domains = 1                                     # one set of images; `Domains` are two
 
     def __post_init__(self) -> None:
-        if isinstance(self.images, torch.Tensor): self.images = self.images.detach().cpu().numpy()
+        if isinstance(self.images, torch.Tensor) and self.images.dtype == torch.uint8: self.images = self.images.cpu().numpy()
         dtype, shape = getattr(self.images, 'dtype', type(self.images).__name__), np.shape(self.images)
         if dtype != np.uint8 or len(shape) != 4 or shape[1] not in (1, 3) or 0 in shape[2:]:
             raise NonvaeError('Images of a set are uint8 (N, C, H, W) with C = 1 or 3 channels, but these are '
@@ -303,8 +303,7 @@ Data: TypeAlias = ImageSet | Domains | np.ndarray | torch.Tensor | torch.utils.d
 def as_data(data: Any) -> ImageSet | Domains:
     "An ImageSet or Domains as they are; a uint8 array or tensor (N, C, H, W), or a torch Dataset, as an ImageSet."
     if isinstance(data, (ImageSet, Domains)): return data
-    if isinstance(data, torch.Tensor): return ImageSet(data.detach().cpu().numpy())
-    if isinstance(data, np.ndarray): return ImageSet(data)
+    if isinstance(data, (torch.Tensor, np.ndarray)): return ImageSet(data)  # type: ignore[arg-type]
     if hasattr(data, '__len__') and hasattr(data, '__getitem__') and len(data) and not isinstance(data, (str, dict)):
         return ImageSet(DatasetPixels(data))  # type: ignore[arg-type]
     raise NonvaeError('Data is an ImageSet, Domains, a uint8 array or tensor (N, C, H, W), or a torch Dataset of '

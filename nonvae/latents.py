@@ -56,6 +56,7 @@ def code_distances(model: Any, x: Images, y: Images) -> torch.Tensor:
     x and y are batches (n, C, H, W) in [-1, 1]."""
     ready(model)                                # no batch statistics: an image's code is its own
     x, y = in_range(x), in_range(y)
+    if len(x) != len(y): raise NonvaeError(f'Each image has a partner, but there are {len(x)} and {len(y)}.')
     return (flat_codes(model.encode(x)) - flat_codes(model.encode(y))).norm(dim=1).cpu()
 
 # %% ../nbs/09_latents.ipynb #09-latents-013

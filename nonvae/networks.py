@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from .core import NonvaeError
+from .settings import Count, Natural, checked
 
 # %% ../nbs/02_networks.ipynb #02-networks-008
 def init_acai(module: nn.Module) -> None:
@@ -40,8 +41,9 @@ def _block(inputs: int, outputs: int, batch_norm: bool) -> Iterable[nn.Module]:
 class Encoder(nn.Sequential):
     """Images (N, channels, image_size, image_size) in [-1, 1] to codes (N, latent_channels,
     latent_width, latent_width), unbounded: the official ACAI encoder (Berthelot et al. 2018, appendix B)."""
-    def __init__(self, channels: int = 1, image_size: int = 32, depth: int = 16, latent_width: int = 4,
-                 latent_channels: int = 16, batch_norm: bool = False) -> None:
+    @checked
+    def __init__(self, channels: Count = 1, image_size: Count = 32, depth: Count = 16, latent_width: Count = 4,
+                 latent_channels: Count = 16, batch_norm: bool = False) -> None:
         scales = image_scales(image_size, latent_width)
         layers: list[nn.Module] = [nn.Conv2d(channels, depth, 1)]
         inputs = depth
@@ -58,8 +60,9 @@ class Encoder(nn.Sequential):
 class Decoder(nn.Sequential):
     """Codes (N, latent_channels, latent_width, latent_width) to images (N, channels, image_size,
     image_size), about [-1, 1] once trained: the official ACAI decoder; its last layer is linear."""
-    def __init__(self, channels: int = 1, image_size: int = 32, depth: int = 16, latent_width: int = 4,
-                 latent_channels: int = 16, batch_norm: bool = False) -> None:
+    @checked
+    def __init__(self, channels: Count = 1, image_size: Count = 32, depth: Count = 16, latent_width: Count = 4,
+                 latent_channels: Count = 16, batch_norm: bool = False) -> None:
         layers: list[nn.Module] = []
         inputs = latent_channels
         for scale in reversed(range(image_scales(image_size, latent_width))):
@@ -76,8 +79,9 @@ class Critic(nn.Module):
     """Images (N, channels, image_size, image_size) to one unbounded number each, (N,): the mean of an
     encoder's output (Berthelot et al. 2018). No batch norm, so that the verdict on one image does not depend on
     its neighbours."""
-    def __init__(self, channels: int = 1, image_size: int = 32, depth: int = 16, latent_width: int = 4,
-                 latent_channels: int = 16) -> None:
+    @checked
+    def __init__(self, channels: Count = 1, image_size: Count = 32, depth: Count = 16, latent_width: Count = 4,
+                 latent_channels: Count = 16) -> None:
         super().__init__()
         self.encoder = Encoder(channels, image_size, depth, latent_width, latent_channels)
 
@@ -94,8 +98,9 @@ def _dense(sizes: list[int]) -> nn.Sequential:
 
 class MLPEncoder(nn.Module):
     "Images (N, channels, image_size, image_size) in [-1, 1] to codes (N, outputs), unbounded."
-    def __init__(self, channels: int = 1, image_size: int = 32, hidden: int = 500, layers: int = 2,
-                 outputs: int = 2) -> None:
+    @checked
+    def __init__(self, channels: Count = 1, image_size: Count = 32, hidden: Count = 500, layers: Natural = 2,
+                 outputs: Count = 2) -> None:
         super().__init__()
         self.layers = _dense([channels * image_size**2, *[hidden] * layers, outputs])
 
@@ -103,8 +108,9 @@ class MLPEncoder(nn.Module):
 
 class MLPDecoder(nn.Module):
     "Codes (N, latent_size) to images (N, channels, image_size, image_size) in (-1, 1)."
-    def __init__(self, channels: int = 1, image_size: int = 32, hidden: int = 500, layers: int = 2,
-                 latent_size: int = 2) -> None:
+    @checked
+    def __init__(self, channels: Count = 1, image_size: Count = 32, hidden: Count = 500, layers: Natural = 2,
+                 latent_size: Count = 2) -> None:
         super().__init__()
         self.layers = _dense([latent_size, *[hidden] * layers, channels * image_size**2])
         self.shape = channels, image_size, image_size

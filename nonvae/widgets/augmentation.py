@@ -62,7 +62,7 @@ class AugmentationExplorer(Panel):
     def __init__(self, model: CrossChange, train: Any, held_out: Any, count: int = 5, batch_size: int = 32) -> None:
         if not isinstance(model, CrossChange):
             raise NonvaeError('This explorer looks at the cross-changed loss: give it CrossChange(model).')
-        data = images_to_show(held_out, len(held_out))
+        data = images_to_show(held_out, 10**9)
         check_model(model, data[:1], codes=None)
         super().__init__()
         self.model, self.train, self.batch_size, self.count = model, train, batch_size, min(count, len(data))

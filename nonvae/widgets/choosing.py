@@ -20,12 +20,14 @@ from ..core import NonvaeError, to_float, to_uint8
 from ..data import ImageSet, as_data
 from ..lines_benchmark import ready
 from ..pictures import decode_picture, square_picture, tile
+from ..settings import Count, checked
 from ..training import model_lock
 from .panel import Panel
 from .parts import Picture, png, row
 
 # %% ../../nbs/workshop/42_choosing.ipynb #42-choosing-005
-def images_to_show(images: Any, count: int, least: int = 1) -> ImageSet:
+@checked
+def images_to_show(images: Any, count: Count, least: Count = 1) -> ImageSet:
     """The first `count` images of an ImageSet, of anything else that training takes, or of a float batch
     (N, C, H, W) in [-1, 1]. A NonvaeError if there are fewer than `least`."""
     if isinstance(images, torch.Tensor) and images.is_floating_point():
@@ -35,8 +37,9 @@ def images_to_show(images: Any, count: int, least: int = 1) -> ImageSet:
     data = as_data(images)
     if not isinstance(data, ImageSet):
         raise NonvaeError('An explorer looks at one set of images: give it one domain, such as .a.')
+    data = data.subset(slice(count))
     if len(data) < least: raise NonvaeError(f'Give at least {least} images: there is only {len(data)}.')
-    return data.subset(slice(count))
+    return data
 
 def class_name(data: ImageSet, label: int) -> str:
     "What a label means: its class, or else the label itself."
