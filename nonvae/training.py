@@ -21,7 +21,7 @@ from torch import nn
 from typing_extensions import Self
 
 from .callbacks import HeldOutLoss, History, Interruption, ProgressBar, TrainingDiverged
-from .core import (NonvaeError, as_images, in_range, pick_device, pick_precision,
+from .core import (NonvaeError, as_codes, as_images, in_range, pick_device, pick_precision,
                          rank_and_world, seeded)
 from .data import Data, Domains, ImageSet, as_data, feed
 from .fast import memory_format, speed_up
@@ -70,10 +70,7 @@ class Model(nn.Module):
 
     def decode(self, z: torch.Tensor) -> torch.Tensor:
         "Codes, wherever they are, to images (N, C, H, W) on the model's device."
-        if isinstance(z, np.ndarray): z = torch.from_numpy(z)
-        if not isinstance(z, torch.Tensor) or not z.ndim:
-            raise NonvaeError(f'Codes are a tensor or an array, but got {type(z).__name__}.')
-        return self.decoder(z.to(self.device))
+        return self.decoder(as_codes(z).to(self.device))
 
     def reconstruct(self, x: torch.Tensor) -> torch.Tensor:
         "Images to codes and back, returned where the images were."

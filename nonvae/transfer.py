@@ -15,7 +15,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from .core import Images, NonvaeError, as_images, batch_noise, frozen, in_range
+from .core import Images, NonvaeError, as_codes, as_images, batch_noise, frozen, in_range
 from .data import Domains, ImageSet
 from .faces import counterfactuals, eye_band
 from .interpolation import lerp
@@ -49,9 +49,7 @@ class TwoCodes(Model):
                specific: torch.Tensor) -> torch.Tensor:
         """Shared codes (N, ...) and specific ones (N or 1, ...; zeros: nothing special) to images
         (N, 3, W, W)."""
-        if not (isinstance(shared, torch.Tensor) and isinstance(specific, torch.Tensor)):
-            raise NonvaeError('Both codes are tensors, but got '
-                              f'{type(shared).__name__} and {type(specific).__name__}.')
+        shared, specific = as_codes(shared), as_codes(specific)
         if len(specific) not in (1, len(shared)):
             raise NonvaeError(f'{len(shared)} images need as many attributes, or a single one for '
                               f'all, but there are {len(specific)}.')

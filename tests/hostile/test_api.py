@@ -152,7 +152,7 @@ REFUSED = {
     'transfer by name': (lambda: transfer_matrix('x', FACES, FACES), 'a model with two codes'),
     'glasses measured on nothing': (lambda: evaluate_transfer(TRANSFER, None, None), 'measured on Domains'),
     'a code that is none': (lambda: MODEL.decode(None), 'Codes are a tensor'),
-    'two codes that are none': (lambda: TRANSFER.decode(None, None), 'Both codes are tensors'),
+    'two codes that are none': (lambda: TRANSFER.decode(None, None), 'Codes are a tensor'),
     'a judge of nothing': (lambda: Judge('x'), 'train must be of the type ImageSet'),
     'a class that is not there': (lambda: pairs_of_classes(TRAIN, [(0, 99)]), 'too few images of the class 99'),
     'angles that are none': (lambda: draw_lines('x'), 'angles are numbers'),
