@@ -81,7 +81,7 @@ def pick_device(name: str = 'auto') -> torch.device:
     if name == 'auto':
         name = 'cuda' if torch.cuda.is_available() else 'mps' if torch.backends.mps.is_available() else 'cpu'
     try: device = torch.device(name)
-    except RuntimeError:
+    except (RuntimeError, TypeError):
         raise NonvaeError(f"There is no device called '{name}': use auto, cpu, cuda, cuda:1 or mps.") from None
     present = {'cpu': 1, 'cuda': torch.cuda.device_count(), 'mps': int(torch.backends.mps.is_available())}
     if not present.get(device.type):

@@ -97,6 +97,14 @@ def run(kind: type[Command], program: str, arguments: list[str]) -> int:
         raise
 
 # %% ../nbs/workshop/50_flags.ipynb #50-flags-010
+class _Once(yaml.SafeLoader):
+    "A loader to which a name that stands twice is a mistake, of which the last would silently win."
+    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+        names = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)] if isinstance(node, yaml.MappingNode) else []
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None: raise yaml.YAMLError(f'{twice!r:.40} stands twice')
+        return super().construct_mapping(node, deep)
+
 def read_yaml(path: str) -> dict[str, Any]:
     "The nested settings in a small YAML file. Anything else is a NonvaeError."
     no_pipe(path)
@@ -108,7 +116,7 @@ def read_yaml(path: str) -> dict[str, Any]:
     if len(text) > 1_000_000: raise NonvaeError(f'{path} is larger than a file of settings can be.')
     try:
         if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text)): raise NonvaeError(f'{path} has aliases (*name): write the values out.')
-        found = yaml.safe_load(text)
+        found = yaml.load(text, _Once)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise NonvaeError(f'{path} is no YAML ({" ".join(str(error).split())[:100]}).') from error
     if not isinstance(found, dict): raise NonvaeError(f'{path} holds no settings: it should have lines such as training: or data:.')

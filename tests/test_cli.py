@@ -82,7 +82,8 @@ def test_a_mistake_is_one_sentence(mistake, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize('text, expected', [
-    ('training: null\n', 'training must be a group of settings'), ('training:\n  lr: fast\n', 'training.lr must be a number'),
+    ('training: null\n', 'training must be a group of settings'), ('training:\n  steps: 2\n  steps: 3\n', "'steps' stands twice"),
+    ('model: null\n', 'model must be a group of settings'), ('training:\n  lr: fast\n', 'training.lr must be a number'),
     ('sugar: 1\n', "no setting 'sugar'"), ('a: &x [1]\nb: *x\n', 'aliases'), ('- 1\n', 'holds no settings'),
     ('model:\n  method: plain\n', 'for the method plain'), ('model:\n  network: 7\n', 'must be a group of settings')])
 def test_a_file_with_a_mistake_is_one_sentence(text, expected, tmp_path, monkeypatch):
