@@ -173,8 +173,7 @@ def write_celeba(dest: str | os.PathLike, count: Count = 1000, seed: Seed = 0,
 
     Other seeds draw other people; `glasses_share`, 0 to 1, is the part of them that wears glasses.
     A folder that holds other things, or symbolic links, is a NonvaeError and stays as it is."""
-    seed = _checked(seed)
-    if not 1 <= count < 10**6:
+    if count >= 10**6:
         raise NonvaeError(f'A folder holds 1 to 999,999 faces, but count is {count}.')
     if not 0 <= glasses_share <= 1:
         raise NonvaeError(f'glasses_share is a part of all faces, 0 to 1, but is {glasses_share}.')

@@ -204,7 +204,6 @@ def knn_accuracy(train_codes: Codes, train_labels: Any, test_codes: Codes,
     from sklearn.neighbors import KNeighborsClassifier
     x, t = both_vectors(train_codes, train_labels, test_codes, test_labels)
     class_count(train_labels)
-    if not isinstance(k, int) or k < 1: raise NonvaeError(f'k must be at least 1, but it is {k}.')
     if len(x) < k:
         raise NonvaeError(f'{k} nearest neighbours need at least as many training codes, but there '
                           f'are {len(x)}.')
