@@ -33,7 +33,6 @@ def tile(images: Images, columns: Count | None = None, gap: Natural = 1, fill: i
     of the grey `fill`."""
     images = as_images(images)
     n, c, h, w = images.shape
-    if columns is not None and columns < 1: raise NonvaeError(f'columns must be at least 1, but it is {columns}.')
     if n == 0: raise NonvaeError('There is no image to show.')
     if c not in (1, 3): raise NonvaeError(f'A picture has 1 or 3 channels, but these images have {c}.')
     columns = columns or math.ceil(math.sqrt(n))
