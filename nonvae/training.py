@@ -25,6 +25,7 @@ from .core import (NonvaeError, as_codes, as_images, in_range, pick_device, pick
                          rank_and_world, seeded)
 from .data import Data, Domains, ImageSet, as_data, feed
 from .fast import memory_format, speed_up
+from .muon import Muon
 from .processes import synchronise_batch_norm
 from .runs import MemoryCheckpoint, RunFolder
 from .settings import Settings
@@ -111,14 +112,14 @@ class Training(Settings):
     "How a model is trained."
     steps: int = Field(2000, gt=0, le=10**12, description='optimiser steps in all')
     batch_size: int = Field(64, gt=0, le=2**20, description='images in a batch, over all processes together')
-    optimizer: Literal['adam', 'adamw', 'sgd'] = Field('adam', description='adam, adamw or sgd')
+    optimizer: Literal['adam', 'adamw', 'muon', 'sgd'] = Field('adam', description='adam, adamw, muon or sgd')
     lr: float = Field(1e-4, gt=0, description='learning rate')
     warmup_steps: int = Field(0, ge=0, description='over so many steps the rate rises to lr')
     decay_steps: int = Field(0, ge=0, description='over so many steps it falls linearly to a '
                                                   'fiftieth, then stays; 0: constant')
     betas: tuple[Beta, Beta] = Field((.9, .999), description="Adam's averaging of gradients and of "
                                                              'their squares (sgd: momentum)')
-    weight_decay: float = Field(0., ge=0, description='L2 penalty (adamw: decoupled)')
+    weight_decay: float = Field(0., ge=0, description='L2 penalty (adamw, muon: decoupled)')
     clip_norm: float = Field(0., ge=0, description="a player's gradient that is longer is scaled "
                                                    'down to it; 0: never')
     seed: int = Field(0, ge=0, lt=2**63, description='of first weights, the order of the images, all noise')
@@ -154,6 +155,7 @@ def make_optimizer(model: Model, training: Training) -> torch.optim.Optimizer:
               for name, parameters in players(model).items()]
     lr, betas, decay = training.lr, training.betas, training.weight_decay
     if training.optimizer == 'sgd': return torch.optim.SGD(groups, lr, betas[0], weight_decay=decay)
+    if training.optimizer == 'muon': return Muon(groups, lr, betas, decay)
     kind = torch.optim.Adam if training.optimizer == 'adam' else torch.optim.AdamW
     return kind(groups, lr, betas, weight_decay=decay, fused=True)
 

@@ -34,8 +34,8 @@ SETTINGS = Training(steps=10, batch_size=8, optimizer='sgd', lr=.02, clip_norm=1
 def images(channels=1, size=8, seed=0):
     return ImageSet(np.random.default_rng(seed).integers(0, 256, (40, channels, size, size), np.uint8))
 
-def conv(channels=1, size=8, **options):
-    size = dict(channels=channels, image_size=size, depth=2, latent_width=2, latent_channels=4)
+def conv(channels=1, size=8, depth=2, **options):
+    size = dict(channels=channels, image_size=size, depth=depth, latent_width=2, latent_channels=4)
     return [Encoder(**size, **options), Decoder(**size, **options), Critic(**size)]
 
 def ltae(transform):
@@ -59,7 +59,7 @@ MODELS = {'acai': lambda: ACAI(*conv()), 'acai-norm': lambda: ACAI(*conv(batch_n
           'norm': lambda: Autoencoder(*conv(batch_norm=True)[:2]), 'flat-norm': flat_norm,
           'dropout': lambda: Autoencoder(*conv()[:2], latent_dropout=.5),
           'crosschange': lambda: CrossChange(Autoencoder(*conv()[:2]), steps=2, per_sample=True),
-          'transfer': transfer}
+          'transfer': transfer, 'muon': lambda: ACAI(*conv(depth=8))}
 
 def trainer(name, out, settings=SETTINGS, **options):
     torch.manual_seed(0)
@@ -94,11 +94,12 @@ def furthest(a, b): return max((a[name].double() - b[name].double()).abs().max()
 
 # ---------------------------------------------------------------- the same run
 
-NAMES = ['acai', 'acai-norm', 'ltae-s', 'ltae-m', 'norm', 'flat-norm', 'dropout', 'crosschange', 'transfer']
+NAMES = ['acai', 'acai-norm', 'ltae-s', 'ltae-m', 'norm', 'flat-norm', 'dropout', 'crosschange', 'transfer', 'muon']
 EVERYTHING = '''
 with process_group():
     for name in MODELS:
-        run = trainer(name, folder/name)
+        settings = SETTINGS.but(optimizer='muon', lr=.002) if name == 'muon' else SETTINGS
+        run = trainer(name, folder/name, settings)
         before = flat(run.model)
         run.fit(progress=False)
         say(moved=(flat(run.model) - before).abs().max().item())

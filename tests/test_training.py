@@ -61,6 +61,12 @@ class Game(Noisy):
 
 
 def acai(): return ACAI(Encoder(**CONV), Decoder(**CONV), Critic(**CONV))
+def wide():
+    "ACAI with layers wide enough for Muon to call their weights matrices."
+    size = CONV | {'depth': 8}
+    return ACAI(Encoder(**size), Decoder(**size), Critic(**size))
+
+
 def normed(): return Autoencoder(Encoder(**CONV, batch_norm=True), Decoder(**CONV, batch_norm=True), latent_dropout=.3)
 
 
@@ -88,13 +94,14 @@ def refused(make, *words):
 
 # ---------------------------------------------------------------- going on
 
-@pytest.mark.parametrize('make', [Noisy, acai, normed])
+@pytest.mark.parametrize('make, optimizer', [(Noisy, 'adam'), (Noisy, 'muon'), (acai, 'adam'), (wide, 'muon'), (normed, 'adam')])
 @pytest.mark.parametrize('pause', [3, 5, 7])
-def test_going_on_gives_the_same_bits(tmp_path, make, pause):
-    once = trainer(make, held_out=HELD_OUT, out=tmp_path/'once').fit(progress=False)
-    trainer(make, held_out=HELD_OUT, out=tmp_path/'twice').fit(until=pause, progress=False)
+def test_going_on_gives_the_same_bits(tmp_path, make, optimizer, pause):
+    settings = SETTINGS.but(optimizer=optimizer)
+    once = trainer(make, settings, held_out=HELD_OUT, out=tmp_path/'once').fit(progress=False)
+    trainer(make, settings, held_out=HELD_OUT, out=tmp_path/'twice').fit(until=pause, progress=False)
     torch.rand(3)                                                   # somebody else draws random numbers
-    twice = trainer(make, held_out=HELD_OUT, out=tmp_path/'twice')
+    twice = trainer(make, settings, held_out=HELD_OUT, out=tmp_path/'twice')
     assert twice.steps_done == twice.saved_step == pause
     twice.fit(progress=False)
     assert same(weights(once), weights(twice)) and losses(once) == losses(twice)
@@ -467,7 +474,7 @@ def test_a_run_with_another_optimiser_is_refused(tmp_path):
     refused(lambda: Trainer(model, TRAIN, SETTINGS, out=tmp_path, optimizer=optimizer), 'optimizer.lr', '0.5')
 
 
-@pytest.mark.parametrize('name', ['adam', 'adamw', 'sgd'])
+@pytest.mark.parametrize('name', ['adam', 'adamw', 'muon', 'sgd'])
 def test_each_optimiser_of_the_settings_learns(name):
     run = trainer(settings=Training(optimizer=name, steps=60, batch_size=8, lr=1e-2, log_every=20, device='cpu'))
     history = run.fit(progress=False).history
