@@ -18,6 +18,7 @@ if _TYPE_CHECKING:
     from nonvae.interpolation import interpolate, lerp, slerp
     from nonvae.lines_benchmark import lines_score
     from nonvae.ltae import LTAE, VAE
+    from nonvae.masked import MaskedTransfer
     from nonvae.pictures import save_gif, save_image, show
     from nonvae.presets import PRESETS, load
     from nonvae.training import Model, Trainer, Training
@@ -28,7 +29,7 @@ _ROOMS = {
     'acai': ['ACAI'], 'autoencoder': ['Autoencoder'], 'core': ['NonvaeError'], 'crosschange': ['CrossChange'],
     'data': ['Domains', 'ImageSet', 'digits', 'draw_lines', 'lines'], 'faces': ['draw_face'],
     'interpolation': ['interpolate', 'lerp', 'slerp'], 'lines_benchmark': ['lines_score'], 'ltae': ['LTAE', 'VAE'],
-    'pictures': ['save_gif', 'save_image', 'show'], 'presets': ['PRESETS', 'load'],
+    'masked': ['MaskedTransfer'], 'pictures': ['save_gif', 'save_image', 'show'], 'presets': ['PRESETS', 'load'],
     'training': ['Model', 'Trainer', 'Training'], 'transfer': ['ContentTransfer']}
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
 __all__ = [*_ROOM_OF]

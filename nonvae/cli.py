@@ -37,6 +37,7 @@ from .recipes import CrossChangeRecipe
 from .settings import Settings
 from .sources import SOURCES, read_images
 from .training import Model, Trainer
+from .masked import MaskedTransfer, mask_overlap
 from .transfer import ContentTransfer, evaluate_transfer, remove_picture, transfer_matrix, transfer_strips
 
 # %% ../nbs/workshop/51_cli.ipynb #51-cli-005
@@ -146,6 +147,8 @@ class Evaluate(RunCommand):
         train, held_out = preset.load_data(self.root, self.download)
         if isinstance(model, ContentTransfer): scores = evaluate_transfer(model, train, held_out)
         else: scores = self.of_images(model, preset, train, held_out)
+        if isinstance(model, MaskedTransfer) and preset.data.startswith('faces'):
+            scores['mask_overlap'] = mask_overlap(model, image_size=held_out.shape[-1])
         for name, value in scores.items(): print(f'{name:34s}{value:.6g}')
         path = Path(self.run)/'scores.json' if Path(self.run).is_dir() else Path(f'{Path(self.run).stem}.scores.json')
         write_json(path, scores)

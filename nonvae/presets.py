@@ -15,7 +15,7 @@ from pydantic import Field, model_validator
 from .core import NonvaeError
 from .data import Domains, ImageSet
 from .fast import speed_up
-from .recipes import (ACAIRecipe, AnyRecipe, AutoencoderRecipe, ConvNet, CrossChangeRecipe, LTAERecipe, MLPNet, TransferNet,
+from .recipes import (ACAIRecipe, AnyRecipe, AutoencoderRecipe, ConvNet, CrossChangeRecipe, LTAERecipe, MaskedRecipe, MLPNet, TransferNet,
                             TransferRecipe, VAERecipe)
 from .runs import read_weights
 from .settings import Settings
@@ -28,7 +28,7 @@ M = TypeVar('M', bound=Model)
 # %% ../nbs/workshop/32_presets.ipynb #32-presets-003
 class Preset(Settings):
     "How to build a model, on which data, and how to train it."
-    tags = 'plain', 'acai', 'ltae', 'vae', 'transfer', 'crosschange'
+    tags = 'plain', 'acai', 'ltae', 'vae', 'transfer', 'masked', 'crosschange'
     model: AnyRecipe = Field(description='how the model is built')
     data: str = Field('digits', description=SOURCES)
     training: Training = Field(Training(), description='how it is trained')
@@ -127,7 +127,9 @@ _STUDENT = 'flip-height', 'flip-width', 'flip-both', 'reverse-channels', 'revers
 def _on_faces() -> dict[str, Preset]:
     small = TransferRecipe(network=TransferNet(image_size=64, depth=16, sep=16, scales=5, norm='decoder'))
     large = Preset(model=TransferRecipe(), data='glasses_train', training=_CELEBA)
+    masked = MaskedRecipe(network=small.network), MaskedRecipe()
     return {'transfer-faces': Preset(model=small, data='faces', training=_FACES), 'transfer-celeba': large,
+            'masked-faces': Preset(model=masked[0], data='faces', training=_FACES), 'masked-celeba': large.but(model=masked[1]),
             'transfer-celeba-sep50': large.but(model=TransferRecipe(network=TransferNet(sep=50))),
             'transfer-celeba-mouth': large.but(data='mouth_train'), 'transfer-celeba-beard': large.but(data='beard_train')}
 

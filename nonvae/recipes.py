@@ -2,7 +2,7 @@
 
 # %% auto #0
 __all__ = ['Count', 'Channels', 'Trained', 'AnyRecipe', 'ConvNet', 'MLPNet', 'TransferNet', 'Recipe', 'AutoencoderRecipe',
-           'ACAIRecipe', 'LTAERecipe', 'VAERecipe', 'TransferRecipe', 'CrossChangeRecipe']
+           'ACAIRecipe', 'LTAERecipe', 'VAERecipe', 'TransferRecipe', 'MaskedRecipe', 'CrossChangeRecipe']
 
 # %% ../nbs/workshop/30_recipes.ipynb #30-recipes-002
 from typing import Annotated, Any, ClassVar, Literal, Union
@@ -16,6 +16,7 @@ from .autoencoder import Autoencoder
 from .core import NonvaeError, seeded
 from .crosschange import GREY, CrossChange, check_augmentations
 from .ltae import LTAE, VAE
+from .masked import MaskedTransfer, Painter
 from .networks import Critic, Decoder, Encoder, MLPDecoder, MLPEncoder, image_scales
 from .settings import Settings
 from .training import Model
@@ -195,8 +196,20 @@ class TransferRecipe(Recipe):
 
     def parts(self) -> dict[str, Any]: return {**self.network.networks(), **self.numbers()}
 
+class MaskedRecipe(TransferRecipe):
+    "Content transfer through a mask: a painter, and two more weights."
+    kind: ClassVar = MaskedTransfer
+    method: Literal['masked'] = 'masked'  # type: ignore[assignment]
+    mask_size: float = Field(.01, ge=0, description='weight of the mean of the mask')
+    mask_doubt: float = Field(.01, ge=0, description='weight of the mean of mask times (1 - mask)')
+
+    def parts(self) -> dict[str, Any]:
+        network = self.network
+        return {**super().parts(), 'painter': Painter(network.depth, network.sep, network.scales)}
+
 # %% ../nbs/workshop/30_recipes.ipynb #30-recipes-012
-Trained = Annotated[Union[AutoencoderRecipe, ACAIRecipe, LTAERecipe, VAERecipe, TransferRecipe], Field(discriminator='method')]
+Trained = Annotated[Union[AutoencoderRecipe, ACAIRecipe, LTAERecipe, VAERecipe, TransferRecipe, MaskedRecipe],
+                    Field(discriminator='method')]
 
 class CrossChangeRecipe(Recipe):
     "The cross-changed loss: the autoencoder that it is applied to, and how."
@@ -236,5 +249,5 @@ class CrossChangeRecipe(Recipe):
 
     def parts(self) -> dict[str, Any]: return {**self.numbers(), 'autoencoder': self.inner().build()}
 
-AnyRecipe = Annotated[Union[AutoencoderRecipe, ACAIRecipe, LTAERecipe, VAERecipe, TransferRecipe, CrossChangeRecipe],
+AnyRecipe = Annotated[Union[AutoencoderRecipe, ACAIRecipe, LTAERecipe, VAERecipe, TransferRecipe, MaskedRecipe, CrossChangeRecipe],
                       Field(discriminator='method')]

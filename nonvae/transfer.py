@@ -49,27 +49,42 @@ class TwoCodes(Model):
                specific: torch.Tensor) -> torch.Tensor:
         """Shared codes (N, ...) and specific ones (N or 1, ...; zeros: nothing special) to images
         (N, 3, W, W)."""
-        shared, specific = as_codes(shared), as_codes(specific)
+        return self.decoder(*self.matched(shared, specific))
+
+    def matched(self, shared: torch.Tensor,
+                specific: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        "Both codes on the model's device, a specific one for each shared one."
+        shared, specific = as_codes(shared).to(self.device), as_codes(specific).to(self.device)
         if len(specific) not in (1, len(shared)):
             raise NonvaeError(f'{len(shared)} images need as many attributes, or a single one for '
                               f'all, but there are {len(specific)}.')
-        specific = specific.to(self.device).expand(len(shared), *specific.shape[1:])
-        return self.decoder(shared.to(self.device), specific)
+        return shared, specific.expand(len(shared), *specific.shape[1:])
 
     def reconstruct(self, x: torch.Tensor) -> torch.Tensor:
         "Images to both codes and back, returned where the images were."
         return self.decode(*self.encode(x)).to(as_images(x).device)
 
+    def wear(self, x: torch.Tensor, specific: torch.Tensor) -> torch.Tensor:
+        "The images x (N, 3, W, W) with these specific codes (N or 1, ...): D(E_c(x), specific)."
+        return self.decode(self.encode(in_range(x))[0], specific).to(as_images(x).device)
+
     def transfer(self, content: torch.Tensor, attribute: torch.Tensor) -> torch.Tensor:
         """The images `content` (N, 3, W, W) with what is special about `attribute` (N or 1, 3, W,
         W): D(E_c(content), E_s(attribute))."""
-        content, attribute = in_range(content), in_range(attribute)
-        return self.decode(self.encode(content)[0], self.encode(attribute)[1]).to(content.device)
+        return self.wear(content, self.encode(in_range(attribute))[1])
 
     def remove(self, x: torch.Tensor) -> torch.Tensor:
         "The images (N, 3, W, W) without what is special about them: D(E_c(x), 0)."
         shared, specific = self.encode(in_range(x))
         return self.decode(shared, torch.zeros_like(specific)).to(as_images(x).device)
+
+    def morph(self, x: torch.Tensor, t: Any, specific: torch.Tensor,
+              worn: bool = False) -> torch.Tensor:
+        """The first of two images x (2, 3, W, W) on its way to the second, with specific codes (1 or
+        n, ...): t from 0 to 1, a number or n of them. `worn`: the two have something special, which
+        comes off first (here it needs no telling, for everything is drawn anew)."""
+        shared = self.encode(in_range(x))[0]
+        return self.decode(lerp(shared[:1], shared[1:], t), specific).to(as_images(x).device)
 
     def snapshot(self, held_out: Any, count: int = 6) -> tuple[torch.Tensor, int]:
         """How far training is: everyone's glasses on everyone, for a few of the Domains `held_out`,
@@ -90,10 +105,8 @@ def transfer_matrix(model: TwoCodes, a: Images, b: Images) -> tuple[torch.Tensor
     a, b = in_range(a), in_range(b)
     with_two_codes(model)
     if not len(a) or not len(b): raise NonvaeError('A matrix needs at least one image of each kind.')
-    shared, specific = model.encode(b)[0], model.encode(a)[1]
     images = [torch.ones_like(b[:1]), b]
-    for image, code in zip(a, specific):
-        images += [image[None], model.decode(shared, code[None]).to(a.device)]
+    for image, code in zip(a, model.encode(a)[1]): images += [image[None], model.wear(b, code[None])]
     return torch.cat(images), len(b) + 1
 
 # %% ../nbs/15_transfer.ipynb #15-transfer-023
@@ -114,8 +127,8 @@ class ContentTransfer(TwoCodes):
 
     def players(self) -> dict[str, list[nn.Parameter]]:
         "Both encoders and the decoder play together, the discriminator against them."
-        together = self.shared, self.specific, self.decoder
-        return {'autoencoder': [p for network in together for p in network.parameters()],
+        judges = {*self.discriminator.parameters()}
+        return {'autoencoder': [p for p in self.parameters() if p not in judges],
                 'discriminator': list(self.discriminator.parameters())}
 
     def specific_codes(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
@@ -127,14 +140,21 @@ class ContentTransfer(TwoCodes):
         """A training batch (2n, 3, W, W), the first n images of A, the others of B, to four terms,
         each a mean. `confusion`, which has the weight w, and `discriminator` are the two sides of
         the game."""
-        a, b = x.chunk(2)
-        if self.training: a, b = _mirrored(a), _mirrored(b)
+        a, b = self.halves(x)
         shared = self.shared(torch.cat([a, b]))
         a_hat, b_hat = self.decoder(shared, self.specific_codes(a, b)).to(x.dtype).chunk(2)
-        is_a = torch.cat([x.new_ones(len(a)), x.new_zeros(len(b))])
         return {'reconstruction_a': (a - a_hat).square().mean(),
-                'reconstruction_b': (b - b_hat).square().mean(),
-                # moves the shared encoder only
+                'reconstruction_b': (b - b_hat).square().mean(), **self.game(shared)}
+
+    def halves(self, x: torch.Tensor) -> list[torch.Tensor]:
+        "The images of A and of B in a batch; in training each is mirrored or not, at random."
+        return [_mirrored(part) if self.training else part for part in x.chunk(2)]
+
+    def game(self, shared: torch.Tensor) -> dict[str, torch.Tensor]:
+        "The two sides of the game about shared codes, the first half of A, the others of B."
+        is_a = (torch.arange(len(shared), device=shared.device) < len(shared) // 2)
+        is_a = is_a.to(torch.promote_types(shared.dtype, torch.float32))
+        return {# moves the shared encoder only
                 'confusion': _bce(frozen(self.discriminator)(shared), torch.zeros_like(is_a)),
                 # moves the discriminator only
                 'discriminator': _bce(self.discriminator(shared.detach()), is_a)}
@@ -204,18 +224,20 @@ class SpecificEncoder(nn.Module):
 
 # %% ../nbs/15_transfer.ipynb #15-transfer-036
 class TransferDecoder(nn.Module):
-    """Shared (N, channels - sep, w, w) and specific codes (N, sep, w, w) to images (N, 3, W, W) in
-    (-1, 1). Press et al. 2019, `D`."""
-    def __init__(self, depth: int = 32, scales: int = 6, norm: bool = False) -> None:
+    """Codes, such as a shared (N, channels - sep, w, w) and a specific one (N, sep, w, w), to images
+    (N, `outputs`, W, W) in (-1, 1). Press et al. 2019, `D`.
+
+    `inputs`: the channels of all codes together, if other than `channels`."""
+    def __init__(self, depth: int = 32, scales: int = 6, norm: bool = False,
+                 inputs: int | None = None, outputs: int = 3) -> None:
         super().__init__()
         channels = transfer_channels(depth, scales)
-        widths = [channels[-1], *channels[-2::-1]]
+        widths = [inputs or channels[-1], *channels[-2::-1]]
         hidden = _strided(nn.ConvTranspose2d, widths, norm, lambda: nn.ReLU(inplace=True))
-        self.layers = nn.Sequential(*hidden, nn.ConvTranspose2d(depth, 3, 4, 2, 1), nn.Tanh())
+        self.layers = nn.Sequential(*hidden, nn.ConvTranspose2d(depth, outputs, 4, 2, 1), nn.Tanh())
         init_he(self)
 
-    def forward(self, shared: torch.Tensor, specific: torch.Tensor) -> torch.Tensor:
-        return self.layers(torch.cat([shared, specific], 1))
+    def forward(self, *codes: torch.Tensor) -> torch.Tensor: return self.layers(torch.cat(codes, 1))
 
 class Discriminator(nn.Module):
     """Shared codes (N, channels - sep, w, w) to logits (N,): above 0 it believes that the image is
@@ -252,12 +274,10 @@ def transfer_strips(model: TwoCodes, a: Images, b: Images,
         raise NonvaeError(f'An interpolation has 2 to 1000 frames, but {frames} were asked for.')
     if min(len(a), len(b)) < 2:
         raise NonvaeError('An interpolation needs two images of each kind, but there is only one.')
-    (shared_a, specific_a), (shared_b, _) = model.encode(a[:2]), model.encode(b[:2])
-    t = torch.linspace(0, 1, frames)
-    faces, both = lerp(shared_b[:1], shared_b[1:], t), lerp(shared_a[:1], shared_a[1:], t)
-    glasses, none = lerp(specific_a[:1], specific_a[1:], t), torch.zeros_like(specific_a[:1])
-    ways = [(faces, specific_a[:1]), (both, glasses), (faces, none)]
-    return torch.stack([model.decode(*way) for way in ways]).to(a.device)
+    t, specific = torch.linspace(0, 1, frames), model.encode(a[:2])[1]
+    glasses, none = lerp(specific[:1], specific[1:], t), torch.zeros_like(specific[:1])
+    return torch.stack([model.morph(b[:2], t, specific[:1]),
+                        model.morph(a[:2], t, glasses, worn=True), model.morph(b[:2], t, none)])
 
 # %% ../nbs/15_transfer.ipynb #15-transfer-056
 @torch.no_grad()
@@ -343,6 +363,11 @@ def _kept(train: ImageSet, held_out: ImageSet, added: tuple[torch.Tensor, torch.
     return scores
 
 # %% ../nbs/15_transfer.ipynb #15-transfer-065
+def _bare(model: TwoCodes, x: torch.Tensor) -> torch.Tensor:
+    "D(E_c(x), 0)."
+    shared, specific = model.encode(x)
+    return model.decode(shared, torch.zeros_like(specific)).to(x.device)
+
 def evaluate_transfer(model: TwoCodes, train: Domains, held_out: Domains) -> dict[str, float]:
     """Every score of content transfer as a flat dict of floats: reconstruction errors,
     `attribute_scores`, and, on drawn faces, `counterfactual_scores`."""
@@ -352,7 +377,7 @@ def evaluate_transfer(model: TwoCodes, train: Domains, held_out: Domains) -> dic
     with_two_codes(model).eval()
     a, b = _some(held_out.a, 500)[:], _some(held_out.b, 500)[:]
     scores = {'reconstruction_error_a': _mse(_pieces(model.reconstruct, a), a),
-              'reconstruction_error_b': _mse(_pieces(model.remove, b), b)}
+              'reconstruction_error_b': _mse(_pieces(lambda x: _bare(model, x), b), b)}
     scores |= attribute_scores(model, train, held_out)
     if held_out.source.startswith('faces'):
         scores |= counterfactual_scores(model, image_size=held_out.shape[-1])

@@ -20,6 +20,7 @@ from nonvae.core import NonvaeError, rank_and_world
 from nonvae.crosschange import CrossChange
 from nonvae.data import Domains, ImageSet
 from nonvae.ltae import LTAE
+from nonvae.masked import MaskedTransfer, Painter
 from nonvae.networks import Critic, Decoder, Encoder, MLPDecoder, MLPEncoder
 from nonvae.processes import process_group
 from nonvae.training import Trainer, Training
@@ -49,22 +50,23 @@ def flat_norm():
     encoder = nn.Sequential(nn.Flatten(), nn.Linear(64, 16), nn.BatchNorm1d(16), nn.Softplus(), nn.Linear(16, 4))
     return Autoencoder(encoder, MLPDecoder(image_size=8, hidden=16, latent_size=4))
 
-def transfer():
+def transfer_networks():
     size = dict(depth=2, sep=2, scales=2)
-    return ContentTransfer(SharedEncoder(**size), SpecificEncoder(**size), TransferDecoder(depth=2, scales=2),
-                           Discriminator(**size, image_size=8))
+    return (SharedEncoder(**size), SpecificEncoder(**size), TransferDecoder(depth=2, scales=2),
+            Discriminator(**size, image_size=8))
 
 MODELS = {'acai': lambda: ACAI(*conv()), 'acai-norm': lambda: ACAI(*conv(batch_norm=True)),
           'ltae-s': lambda: ltae('standardise'), 'ltae-m': lambda: ltae('min-max'),
           'norm': lambda: Autoencoder(*conv(batch_norm=True)[:2]), 'flat-norm': flat_norm,
           'dropout': lambda: Autoencoder(*conv()[:2], latent_dropout=.5),
           'crosschange': lambda: CrossChange(Autoencoder(*conv()[:2]), steps=2, per_sample=True),
-          'transfer': transfer, 'muon': lambda: ACAI(*conv(depth=8))}
+          'transfer': lambda: ContentTransfer(*transfer_networks()),
+          'masked': lambda: MaskedTransfer(*transfer_networks(), Painter(depth=2, sep=2, scales=2)), 'muon': lambda: ACAI(*conv(depth=8))}
 
 def trainer(name, out, settings=SETTINGS, **options):
     torch.manual_seed(0)
     data, held_out = (images(seed=seed) for seed in (0, 1))
-    if name == 'transfer': data, held_out = (Domains(images(3, seed=s), images(3, seed=s + 1)) for s in (0, 2))
+    if name in ('transfer', 'masked'): data, held_out = (Domains(images(3, seed=s), images(3, seed=s + 1)) for s in (0, 2))
     return Trainer(MODELS[name](), data, settings, held_out, out, **options)
 
 def flat(model): return torch.cat([p.detach().flatten() for p in model.parameters()])
@@ -94,7 +96,7 @@ def furthest(a, b): return max((a[name].double() - b[name].double()).abs().max()
 
 # ---------------------------------------------------------------- the same run
 
-NAMES = ['acai', 'acai-norm', 'ltae-s', 'ltae-m', 'norm', 'flat-norm', 'dropout', 'crosschange', 'transfer', 'muon']
+NAMES = ['acai', 'acai-norm', 'ltae-s', 'ltae-m', 'norm', 'flat-norm', 'dropout', 'crosschange', 'transfer', 'masked', 'muon']
 EVERYTHING = '''
 with process_group():
     for name in MODELS:

@@ -14,7 +14,8 @@ from safetensors.torch import load_file
 SMALL = ['--model.network.depth', '4', '--training.batch_size', '8', '--training.precision', 'float32',
          '--training.device', 'cpu']
 # a small rate, no norm: both enlarge rounding
-MORE = {'transfer-faces': ['--data', 'faces:12', '--training.lr', '3e-4', '--model.network.norm', 'none'],
+FACES = ['--data', 'faces:12', '--training.lr', '3e-4', '--model.network.norm', 'none']
+MORE = {'transfer-faces': FACES, 'masked-faces': FACES,
         'ltae-s-2': ['--training.precision', 'float32'],
         'crosschange': ['--from', 'plain-digits', '--training.precision', 'float32', '--training.batch_size', '8']}
 
@@ -27,8 +28,8 @@ def options(preset):
 def weights(folder): return (folder/'model.safetensors').read_bytes()
 
 
-@pytest.mark.parametrize('preset', ['plain-digits', 'denoising-digits', 'acai-digits', 'transfer-faces', 'ltae-s-2',
-                                    'crosschange'])
+@pytest.mark.parametrize('preset', ['plain-digits', 'denoising-digits', 'acai-digits', 'transfer-faces', 'masked-faces',
+                                    'ltae-s-2', 'crosschange'])
 def test_stopping_and_going_on_gives_the_same_bits(nonvae, tmp_path, preset):
     for folder, steps in (('once', 40), ('twice', 20), ('twice', 40)):
         code, out, err = nonvae('train', preset, '--out', folder, '--training.steps', steps, *options(preset))

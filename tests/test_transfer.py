@@ -5,11 +5,12 @@ import torch
 from nonvae.core import NonvaeError, seeded
 from nonvae.data import Domains
 from nonvae.faces import drawn_domains
-from nonvae.recipes import TransferNet, TransferRecipe
+from nonvae.recipes import MaskedRecipe, TransferNet, TransferRecipe
 from nonvae.training import Trainer, Training
 from nonvae.transfer import _mirrored, evaluate_transfer, transfer_strips
 
 SMALL = TransferRecipe(network=TransferNet(image_size=16, depth=4, sep=3, scales=3))
+MASKED = MaskedRecipe(network=SMALL.network)
 
 
 @pytest.mark.parametrize('count_a, count_b', [(20, 2), (3, 20), (1, 1)])
@@ -33,8 +34,9 @@ def test_about_half_of_the_images_are_mirrored_and_only_in_training():
     assert trained != used
 
 
-def test_scores_are_finite_and_complete(monkeypatch):
-    model, train, held_out = SMALL.build(), drawn_domains(20, 0, 16), drawn_domains(10, 1, 16)
+@pytest.mark.parametrize('recipe', [SMALL, MASKED])
+def test_scores_are_finite_and_complete(monkeypatch, recipe):
+    model, train, held_out = recipe.build(), drawn_domains(20, 0, 16), drawn_domains(10, 1, 16)
     scores = evaluate_transfer(model, train, held_out)
     assert {'reconstruction_error_a', 'reconstruction_error_b', 'added', 'removed', 'added_Male', 'kept_when_removed',
             'moved_error_eyes_if_swapped', 'removed_error_if_kept'} <= scores.keys()
@@ -44,8 +46,33 @@ def test_scores_are_finite_and_complete(monkeypatch):
     assert evaluate_transfer(model, train, held_out).keys() == {'reconstruction_error_a', 'reconstruction_error_b'}
 
 
-def test_refusals():
-    model, x = SMALL.build(), torch.zeros(3, 3, 16, 16)
+def test_a_masked_transfer_keeps_every_pixel_where_its_mask_is_zero():
+    model, x = MASKED.build().eval(), 2 * torch.rand(3, 3, 16, 16) - 1
+    mask = model.painter.mask.layers[-2]
+    with torch.no_grad():
+        assert not torch.equal(model.transfer(x, x.flip(0)), x)
+        mask.bias.fill_(-100.)                                  # the mask is 0 everywhere
+        for made in (model.transfer(x, x.flip(0)), model.remove(x), model.morph(x[:2], 0., model.encode(x[:1])[1])):
+            assert torch.allclose(made, x[:len(made)], atol=1e-6)
+        assert torch.equal(model.transfer(x, x.flip(0)), x)
+        mask.bias.fill_(100.)                                   # and 1 everywhere: no pixel is kept, nobody's face matters
+        moved = model.transfer(x, x[:1])
+        assert torch.allclose(moved, moved[:1].expand_as(moved), atol=1e-5)
+
+
+@pytest.mark.parametrize('recipe', [SMALL, MASKED])
+def test_a_morph_goes_from_one_image_to_the_other(recipe):
+    model, x = recipe.build().eval(), 2 * torch.rand(2, 3, 16, 16) - 1
+    with torch.no_grad():
+        code = model.encode(x[1:])[1]
+        frames = model.morph(x, torch.tensor([0., .3, 1.]), code)
+        assert frames.shape == (3, 3, 16, 16) and torch.allclose(frames[[0, 2]], model.wear(x, code), atol=1e-5)
+        assert torch.allclose(frames[1:2], model.morph(x, .3, code), atol=1e-5)
+
+
+@pytest.mark.parametrize('recipe', [SMALL, MASKED])
+def test_refusals(recipe):
+    model, x = recipe.build(), torch.zeros(3, 3, 16, 16)
     with pytest.raises(NonvaeError, match='3 images need as many attributes'): model.transfer(x, x[:2])
     with pytest.raises(NonvaeError, match='2 to 1000 frames'): transfer_strips(model, x, x, frames=1)
     with pytest.raises(NonvaeError, match='two images of each kind'): transfer_strips(model, x[:1], x)

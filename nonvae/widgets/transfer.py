@@ -15,7 +15,7 @@ from ..lines_benchmark import ready
 from ..pictures import save_image, tile
 from ..training import model_lock
 from ..transfer import transfer_matrix
-from .choosing import Encoded, Thumbnails, Upload, check_model, decode, images_to_show
+from .choosing import Encoded, Thumbnails, Upload, check_model, images_to_show
 from .panel import Panel
 from .parts import Picture, column, heading, row, save_button, slider
 
@@ -45,7 +45,7 @@ class TransferExplorer(Panel):
     def choose(self) -> None:
         "Other people: encode them."
         faces, givers = self.faces['12'], self.givers['12']
-        self.face_codes, self.giver_codes = Encoded(self.model, faces), Encoded(self.model, givers)
+        self.giver_codes = Encoded(self.model, givers)
         for picture, image in zip(self.chosen.values(), torch.cat([faces, givers])):
             picture.show(tile(image[None]), picture.tooltip)
         self.say('')
@@ -54,9 +54,9 @@ class TransferExplorer(Panel):
     def image(self) -> torch.Tensor:
         "What the model makes of the sliders: (1, 3, W, W)."
         strength, giver, face = (slider.value / 100 for slider in (self.strength, self.glasses, self.face))
-        shared, specific = self.face_codes()[0], self.giver_codes()[1]
+        specific = self.giver_codes()[1]
         special = strength * lerp(specific[:1], specific[1:], giver)
-        return decode(self.model, lerp(shared[:1], shared[1:], face), special)
+        with model_lock, torch.no_grad(): return ready(self.model).morph(self.faces['12'], face, special).cpu()
 
     def move(self) -> None:
         "A slider was moved."
