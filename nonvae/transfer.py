@@ -363,11 +363,6 @@ def _kept(train: ImageSet, held_out: ImageSet, added: tuple[torch.Tensor, torch.
     return scores
 
 # %% ../nbs/15_transfer.ipynb #15-transfer-065
-def _bare(model: TwoCodes, x: torch.Tensor) -> torch.Tensor:
-    "D(E_c(x), 0)."
-    shared, specific = model.encode(x)
-    return model.decode(shared, torch.zeros_like(specific)).to(x.device)
-
 def evaluate_transfer(model: TwoCodes, train: Domains, held_out: Domains) -> dict[str, float]:
     """Every score of content transfer as a flat dict of floats: reconstruction errors,
     `attribute_scores`, and, on drawn faces, `counterfactual_scores`."""
@@ -377,7 +372,7 @@ def evaluate_transfer(model: TwoCodes, train: Domains, held_out: Domains) -> dic
     with_two_codes(model).eval()
     a, b = _some(held_out.a, 500)[:], _some(held_out.b, 500)[:]
     scores = {'reconstruction_error_a': _mse(_pieces(model.reconstruct, a), a),
-              'reconstruction_error_b': _mse(_pieces(lambda x: _bare(model, x), b), b)}
+              'reconstruction_error_b': _mse(_pieces(lambda x: TwoCodes.remove(model, x), b), b)}
     scores |= attribute_scores(model, train, held_out)
     if held_out.source.startswith('faces'):
         scores |= counterfactual_scores(model, image_size=held_out.shape[-1])
