@@ -44,8 +44,7 @@ WEIGHTS = {'acai': ('lambda_', .25, 8.), 'transfer': ('confusion', .0003, .01)}
 class Cosine(Training):
     "The rate falls as half a cosine, not as a line."
     def schedule(self, step):
-        rising = min(1, (step + 1) / self.warmup_steps) if self.warmup_steps else 1.
-        return rising * max(.5 + .5 * math.cos(math.pi * min(1, step / self.decay_steps)), .02)
+        return Training(warmup_steps=self.warmup_steps).schedule(step) * max(.5 + .5 * math.cos(math.pi * min(1, step / self.decay_steps)), .02)
 
 
 class Average:

@@ -4,6 +4,7 @@
 __all__ = ['MaskedTransfer', 'Painter', 'mask_overlap']
 
 # %% ../nbs/16_masked.ipynb #16-masked-002
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -59,13 +60,16 @@ class MaskedTransfer(ContentTransfer):
         return {'reconstruction_a': (a - a_hat).square().mean(), 'reconstruction_b': (b - b_hat).square().mean(),
                 'mask_size': mask.mean(), 'mask_doubt': (mask * (1 - mask)).mean(), **self.game(shared)}
 
-    def painted(self, x: torch.Tensor, specific: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        "The images x (N, 3, W, W) with these specific codes (N or 1, ...) painted on, and the masks (N, 1, W, W)."
-        return self.paint(self.images(in_range(x)), *self.matched(self.encode(x)[0], specific))
+    def painted(self, x: torch.Tensor, specific: torch.Tensor,
+                shared: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+        """The images x (N, 3, W, W) with these specific codes (N or 1, ...) painted on, and the masks (N, 1, W, W).
+        `shared`: the codes of x, where they are known."""
+        images = self.images(in_range(x))
+        return self.paint(images, *self.matched(self.shared(images) if shared is None else shared, specific))
 
-    def wear(self, x: torch.Tensor, specific: torch.Tensor) -> torch.Tensor:
+    def wear(self, x: torch.Tensor, specific: torch.Tensor, shared: torch.Tensor | None = None) -> torch.Tensor:
         "The images x (N, 3, W, W), with these specific codes (N or 1, ...) painted on."
-        return self.painted(x, specific)[0].to(as_images(x).device)
+        return self.painted(x, specific, shared)[0].to(as_images(x).device)
 
     def remove(self, x: torch.Tensor) -> torch.Tensor:
         """The images (N, 3, W, W); where their own masks are, what the decoder draws without anything special. The masks
@@ -74,15 +78,17 @@ class MaskedTransfer(ContentTransfer):
         mask = (3 * F.max_pool2d(self.paint(images, shared, specific)[1], 3, 1, 1)).clamp(max=1)
         return (images + mask * (self.bare(shared, specific) - images)).to(as_images(x).device)
 
-    def morph(self, x: torch.Tensor, t: Any, specific: torch.Tensor, worn: bool = False) -> torch.Tensor:
-        """The first of two images x (2, 3, W, W) on its way to the second, with specific codes (1 or n, ...) painted on:
-        t from 0 to 1, a number or n of them. What the decoder misses in the two is mixed. `worn`: the two have something
-        special, which comes off first."""
+    def morph(self, x: torch.Tensor, worn: bool = False) -> Callable[[Any, torch.Tensor], torch.Tensor]:
+        """How the first of two images x (2, 3, W, W) turns into the second: a function of t, from 0 to 1, a number or n of
+        them, and of specific codes (1 or n, ...) to paint on. What the decoder misses in the two is mixed. `worn`: the two
+        have something special, which comes off first."""
         shared, own = self.encode(x)
         missed = self.images(self.remove(x) if worn else in_range(x)) - self.bare(shared, own)
-        codes, specific = self.matched(lerp(shared[:1], shared[1:], t), specific)
-        canvas = (self.bare(codes, specific) + lerp(missed[:1], missed[1:], t)).clamp(-1, 1)
-        return self.paint(canvas, codes, specific)[0].to(as_images(x).device)
+        def between(t: Any, specific: torch.Tensor) -> torch.Tensor:
+            codes, specific = self.matched(lerp(shared[:1], shared[1:], t), specific)
+            canvas = (self.bare(codes, specific) + lerp(missed[:1], missed[1:], t)).clamp(-1, 1)
+            return self.paint(canvas, codes, specific)[0].to(as_images(x).device)
+        return between
 
 # %% ../nbs/16_masked.ipynb #16-masked-011
 class Painter(nn.Module):

@@ -64,9 +64,12 @@ class TwoCodes(Model):
         "Images to both codes and back, returned where the images were."
         return self.decode(*self.encode(x)).to(as_images(x).device)
 
-    def wear(self, x: torch.Tensor, specific: torch.Tensor) -> torch.Tensor:
-        "The images x (N, 3, W, W) with these specific codes (N or 1, ...): D(E_c(x), specific)."
-        return self.decode(self.encode(in_range(x))[0], specific).to(as_images(x).device)
+    def wear(self, x: torch.Tensor, specific: torch.Tensor,
+             shared: torch.Tensor | None = None) -> torch.Tensor:
+        """The images x (N, 3, W, W) with these specific codes (N or 1, ...): D(E_c(x), specific).
+        `shared`: E_c(x), where it is known."""
+        shared = self.encode(in_range(x))[0] if shared is None else shared
+        return self.decode(shared, specific).to(as_images(x).device)
 
     def transfer(self, content: torch.Tensor, attribute: torch.Tensor) -> torch.Tensor:
         """The images `content` (N, 3, W, W) with what is special about `attribute` (N or 1, 3, W,
@@ -78,13 +81,14 @@ class TwoCodes(Model):
         shared, specific = self.encode(in_range(x))
         return self.decode(shared, torch.zeros_like(specific)).to(as_images(x).device)
 
-    def morph(self, x: torch.Tensor, t: Any, specific: torch.Tensor,
-              worn: bool = False) -> torch.Tensor:
-        """The first of two images x (2, 3, W, W) on its way to the second, with specific codes (1 or
-        n, ...): t from 0 to 1, a number or n of them. `worn`: the two have something special, which
-        comes off first (here it needs no telling, for everything is drawn anew)."""
-        shared = self.encode(in_range(x))[0]
-        return self.decode(lerp(shared[:1], shared[1:], t), specific).to(as_images(x).device)
+    def morph(self, x: torch.Tensor,
+              worn: bool = False) -> Callable[[Any, torch.Tensor], torch.Tensor]:
+        """How the first of two images x (2, 3, W, W) turns into the second: a function of t, from 0
+        to 1, a number or n of them, and of specific codes (1 or n, ...) for the images between, which
+        it returns. `worn`: the two have something special, which comes off first (here it needs no
+        telling, for everything is drawn anew)."""
+        shared, device = self.encode(in_range(x))[0], as_images(x).device
+        return lambda t, specific: self.decode(lerp(shared[:1], shared[1:], t), specific).to(device)
 
     def snapshot(self, held_out: Any, count: int = 6) -> tuple[torch.Tensor, int]:
         """How far training is: everyone's glasses on everyone, for a few of the Domains `held_out`,
@@ -105,8 +109,9 @@ def transfer_matrix(model: TwoCodes, a: Images, b: Images) -> tuple[torch.Tensor
     a, b = in_range(a), in_range(b)
     with_two_codes(model)
     if not len(a) or not len(b): raise NonvaeError('A matrix needs at least one image of each kind.')
-    images = [torch.ones_like(b[:1]), b]
-    for image, code in zip(a, model.encode(a)[1]): images += [image[None], model.wear(b, code[None])]
+    shared, images = model.encode(b)[0], [torch.ones_like(b[:1]), b]
+    for image, code in zip(a, model.encode(a)[1]):
+        images += [image[None], model.wear(b, code[None], shared)]
     return torch.cat(images), len(b) + 1
 
 # %% ../nbs/15_transfer.ipynb #15-transfer-023
@@ -276,8 +281,8 @@ def transfer_strips(model: TwoCodes, a: Images, b: Images,
         raise NonvaeError('An interpolation needs two images of each kind, but there is only one.')
     t, specific = torch.linspace(0, 1, frames), model.encode(a[:2])[1]
     glasses, none = lerp(specific[:1], specific[1:], t), torch.zeros_like(specific[:1])
-    return torch.stack([model.morph(b[:2], t, specific[:1]),
-                        model.morph(a[:2], t, glasses, worn=True), model.morph(b[:2], t, none)])
+    faces, wearers = model.morph(b[:2]), model.morph(a[:2], worn=True)
+    return torch.stack([faces(t, specific[:1]), wearers(t, glasses), faces(t, none)])
 
 # %% ../nbs/15_transfer.ipynb #15-transfer-056
 @torch.no_grad()

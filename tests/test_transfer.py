@@ -7,7 +7,7 @@ from nonvae.data import Domains
 from nonvae.faces import drawn_domains
 from nonvae.recipes import MaskedRecipe, TransferNet, TransferRecipe
 from nonvae.training import Trainer, Training
-from nonvae.transfer import _mirrored, evaluate_transfer, transfer_strips
+from nonvae.transfer import _mirrored, evaluate_transfer, transfer_matrix, transfer_strips
 
 SMALL = TransferRecipe(network=TransferNet(image_size=16, depth=4, sep=3, scales=3))
 MASKED = MaskedRecipe(network=SMALL.network)
@@ -52,7 +52,7 @@ def test_a_masked_transfer_keeps_every_pixel_where_its_mask_is_zero():
     with torch.no_grad():
         assert not torch.equal(model.transfer(x, x.flip(0)), x)
         mask.bias.fill_(-100.)                                  # the mask is 0 everywhere
-        for made in (model.transfer(x, x.flip(0)), model.remove(x), model.morph(x[:2], 0., model.encode(x[:1])[1])):
+        for made in (model.transfer(x, x.flip(0)), model.remove(x), model.morph(x[:2])(0., model.encode(x[:1])[1])):
             assert torch.allclose(made, x[:len(made)], atol=1e-6)
         assert torch.equal(model.transfer(x, x.flip(0)), x)
         mask.bias.fill_(100.)                                   # and 1 everywhere: no pixel is kept, nobody's face matters
@@ -65,9 +65,21 @@ def test_a_morph_goes_from_one_image_to_the_other(recipe):
     model, x = recipe.build().eval(), 2 * torch.rand(2, 3, 16, 16) - 1
     with torch.no_grad():
         code = model.encode(x[1:])[1]
-        frames = model.morph(x, torch.tensor([0., .3, 1.]), code)
+        frames = model.morph(x)(torch.tensor([0., .3, 1.]), code)
         assert frames.shape == (3, 3, 16, 16) and torch.allclose(frames[[0, 2]], model.wear(x, code), atol=1e-5)
-        assert torch.allclose(frames[1:2], model.morph(x, .3, code), atol=1e-5)
+        assert torch.allclose(frames[1:2], model.morph(x)(.3, code), atol=1e-5)
+
+
+@pytest.mark.parametrize('recipe', [SMALL, MASKED])
+def test_faces_are_encoded_once(recipe):
+    model, x, calls = recipe.build().eval(), 2 * torch.rand(4, 3, 16, 16) - 1, []
+    model.shared.register_forward_hook(lambda *_: calls.append(1))
+    transfer_matrix(model, x, x)
+    of_matrix = len(calls)                                      # one for the givers, one for the faces
+    morph = model.morph(x[:2])
+    of_morph = len(calls)
+    for t in (0., .5, 1.): morph(t, model.specific(x[:1]))
+    assert of_matrix <= 2 and len(calls) == of_morph
 
 
 @pytest.mark.parametrize('recipe', [SMALL, MASKED])

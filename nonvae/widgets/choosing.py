@@ -66,16 +66,16 @@ def version(model: Any) -> int:
     return sum(p._version for p in model.parameters()) if isinstance(model, torch.nn.Module) else 0
 
 class Encoded:
-    "`codes()` are the codes of images (N, C, H, W), encoded anew when the model has learned since."
-    def __init__(self, model: Any, images: torch.Tensor) -> None:
-        self.model, self.images = model, images
+    "`codes()` are the codes of images (N, C, H, W), or what `method` makes of them: made anew when the model has learned since."
+    def __init__(self, model: Any, images: torch.Tensor, method: str = 'encode') -> None:
+        self.model, self.images, self.method = model, images, method
         self.version: int | None = None
 
     @torch.no_grad()
     def __call__(self) -> Any:
         with model_lock:
             if self.version != version(self.model):
-                self.version, self.codes = version(self.model), ready(self.model).encode(self.images)
+                self.version, self.codes = version(self.model), getattr(ready(self.model), self.method)(self.images)
         return self.codes
 
 @torch.no_grad()

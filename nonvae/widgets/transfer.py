@@ -45,7 +45,7 @@ class TransferExplorer(Panel):
     def choose(self) -> None:
         "Other people: encode them."
         faces, givers = self.faces['12'], self.givers['12']
-        self.giver_codes = Encoded(self.model, givers)
+        self.giver_codes, self.morph = Encoded(self.model, givers), Encoded(self.model, faces, 'morph')
         for picture, image in zip(self.chosen.values(), torch.cat([faces, givers])):
             picture.show(tile(image[None]), picture.tooltip)
         self.say('')
@@ -56,7 +56,8 @@ class TransferExplorer(Panel):
         strength, giver, face = (slider.value / 100 for slider in (self.strength, self.glasses, self.face))
         specific = self.giver_codes()[1]
         special = strength * lerp(specific[:1], specific[1:], giver)
-        with model_lock, torch.no_grad(): return ready(self.model).morph(self.faces['12'], face, special).cpu()
+        morph = self.morph()
+        with model_lock, torch.no_grad(): return morph(face, special).cpu()
 
     def move(self) -> None:
         "A slider was moved."
