@@ -227,7 +227,7 @@ class Transfer(RunCommand):
 
 # %% ../nbs/workshop/51_cli.ipynb #51-cli-012
 class Compare(Command):
-    "Compares methods on held-out images: table.md, scores.json, interpolation.png, interpolation.gif and planes.png."
+    "Compares methods on held-out images: table.md, scores.json, bars.png, interpolation.png, interpolation.gif and planes.png."
     runs: CliPositionalArg[list[str]] = Field([], description='run folders or weights, trained on the same data; none: every method is trained first')
     out: str = Field('comparison', description='the folder to write')
     quick: bool = Field(False, description='a few steps only, to see that everything works')

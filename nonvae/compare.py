@@ -2,7 +2,7 @@
 
 # %% auto #0
 __all__ = ['Run', 'Row', 'CONTENDERS', 'MEASURES', 'preset_of', 'contender', 'check_alike', 'train_contenders', 'group_runs',
-           'controls', 'score_run', 'summary', 'compare_runs', 'entry', 'comparison_table', 'some_pairs',
+           'controls', 'score_run', 'summary', 'compare_runs', 'entry', 'comparison_table', 'some_pairs', 'draw_bars',
            'draw_comparison', 'write_rows', 'compare']
 
 # %% ../nbs/17_compare.ipynb #17-compare-002
@@ -124,10 +124,11 @@ def group_runs(runs: Sequence[Run]) -> dict[str, list[Run]]:
 
 # %% ../nbs/17_compare.ipynb #17-compare-015
 MEASURES = {
-    'reconstruction_error': ('reconstruction', 'less'),
+    'reconstruction_error': ('reconstruction', 'less'), 'held_out_loss': ('own loss', 'less'),
     'middle_distance': ('middle distance', 'less'),
     'middle_confidence': ('middle confidence', 'more'),
-    'probe_accuracy': ('linear probe', 'more'), 'knn_accuracy': ('5-NN', 'more'),
+    'probe_accuracy': ('linear probe', 'more'),
+    'standardised_probe_accuracy': ('standardised', 'more'), 'knn_accuracy': ('5-NN', 'more'),
     'clustering_accuracy': ('clustering', 'more'), 'silhouette': ('silhouette', 'more'),
     'mutual_information': ('mutual information', 'more'),
     'normalised_mutual_information': ('normalised', 'more'), 'hausdorff': ('Hausdorff', 'less')}
@@ -182,7 +183,7 @@ def entry(row: Row, key: str) -> str:
     "A measure of a row as text, `+-` its standard deviation over runs; empty if it has none."
     if key not in row: return ''
     mean, spread = row[key]
-    digits = {'hausdorff': 1, 'reconstruction_error': 4, 'middle_distance': 4}.get(key, 3)
+    digits = {'hausdorff': 1}.get(key, 4 if MEASURES[key][1] == 'less' else 3)
     return f'{mean:.{digits}f}' + ('' if spread is None else f' +- {spread:.{digits}f}')
 
 def comparison_table(rows: dict[str, Row]) -> str:
@@ -205,13 +206,29 @@ def some_pairs(data: ImageSet, count: int) -> tuple[torch.Tensor, torch.Tensor]:
     return pairs_of_classes(data, [tuple(common[k % len(common)] for k in pair) for pair in steps])
 
 # %% ../nbs/17_compare.ipynb #17-compare-024
-def draw_comparison(models: dict[str, Model], held_out: ImageSet, out: Path) -> None:
-    "Write interpolation.png, interpolation.gif (moving, a row for each model) and planes.png."
+def draw_bars(rows: dict[str, Row], columns: int = 3) -> Any:
+    "The rows of `compare_runs` as a figure: a chart for each measure, a bar for each row, its spread at the tip."
+    used = [key for key in MEASURES if any(key in row for row in rows.values())]
+    lines, names = -(-len(used) // columns), list(rows)[::-1]
+    figure, axes = plt.subplots(lines, columns, sharey=True, squeeze=False, layout='constrained',
+                                figsize=(3.3 * columns, lines * (.8 + .19 * len(names))))
+    for ax, key in zip(axes.flat, used):
+        means, spreads = zip(*(rows[name].get(key, (np.nan, None)) for name in names))
+        best = (np.nanargmin if MEASURES[key][1] == 'less' else np.nanargmax)(means)
+        colours = ['tab:orange' if place == best else 'tab:blue' for place in range(len(names))]
+        ax.barh(names, means, xerr=[spread or 0. for spread in spreads], color=colours, height=.7)
+        ax.set_title(f'{MEASURES[key][0]} ({MEASURES[key][1]} is better)', fontsize=9)
+        ax.tick_params(labelsize=8)
+    for ax in axes.flat[len(used):]: ax.remove()
+    return figure
+
+def draw_comparison(models: dict[str, Model], rows: dict[str, Row], held_out: ImageSet, out: Path) -> None:
+    "Write bars.png, interpolation.png, interpolation.gif (moving, a row for each model) and planes.png."
     a, b = some_pairs(held_out, 6 if len(models) < 4 else 3)
     ways = strip(*(interpolate(model, a, b, 11) for model in models.values()))
     labels = list(models) * len(a)
     figures: dict[str, Any] = {'interpolation': show(ways, 11, row_labels=labels, zoom=1.6).figure,
-                               'planes': latent_planes(models, held_out)}
+                               'planes': latent_planes(models, held_out), 'bars': draw_bars(rows)}
     for name, figure in figures.items():
         with atomic_write(out/f'{name}.png') as temporary:
             figure.savefig(temporary, format='png', dpi=120, bbox_inches='tight')
@@ -234,8 +251,8 @@ def compare(runs: Sequence[Run] = (), out: str | os.PathLike = 'comparison', qui
             seeds: int = 3, contenders: Sequence[str] | None = None) -> dict[str, Row] | None:
     """Compare methods on held-out images: a table, scores, interpolations, and planes of codes.
 
-    table.md, scores.json, interpolation.png, interpolation.gif and planes.png are written to `out`,
-    and nothing anywhere else. Returns the rows, or None if stopped by Ctrl-C; the same call goes on
+    table.md, scores.json, bars.png, interpolation.png, interpolation.gif and planes.png are written
+    to `out`, and nothing anywhere else. Returns the rows, or None if stopped by Ctrl-C; the same call goes on
     from there. `runs` are run folders or weights, trained on the same data. Without any, the
     `contenders` (names of CONTENDERS, or presets; default: all methods) are trained first, `seeds`
     times each."""
@@ -250,7 +267,7 @@ def compare(runs: Sequence[Run] = (), out: str | os.PathLike = 'comparison', qui
     data: Any = load_run(next(iter(firsts.values())))[1].load_data()
     rows = compare_runs(groups, data[0], data[1], no_link(out/'scores'), quick)
     write_rows(rows, out)
-    draw_comparison({name: load(run) for name, run in firsts.items()}, data[1], out)
-    print(f'{comparison_table(rows)}\n\n{out} holds table.md, scores.json, interpolation.png, '
-          'interpolation.gif and planes.png.')
+    draw_comparison({name: load(run) for name, run in firsts.items()}, rows, data[1], out)
+    print(f'{comparison_table(rows)}\n\n{out} holds table.md, scores.json, bars.png, '
+          'interpolation.png, interpolation.gif and planes.png.')
     return rows

@@ -10,7 +10,7 @@ from nonvae.autoencoder import Autoencoder
 from nonvae.compare import compare, compare_runs, comparison_table, group_runs
 from nonvae.core import NonvaeError
 from nonvae.data import ImageSet, digits, draw_lines
-from nonvae.evaluation import evaluate, evaluate_latents
+from nonvae.evaluation import evaluate, evaluate_latents, held_out_loss
 from nonvae.latents import (cluster_scores, clustering_accuracy, code_distances, decode_random, encode_all, hausdorff,
                             knn_accuracy, linear_probe, random_hausdorff, reconstruction_error, whitening)
 from nonvae.lines_benchmark import lines_score, nearest_lines, smoothness
@@ -148,6 +148,22 @@ def test_a_probe_with_one_fit_has_no_spread():
     assert linear_probe(*GOOD, fits=1)[1] == 0 and linear_probe(*GOOD, seed=3) == linear_probe(*GOOD, seed=3)
 
 
+def test_a_standardised_probe_is_blind_to_scale_and_place():
+    (x, y), (x2, y2) = clouds(400), clouds(200, 1)
+    x, x2 = (np.c_[codes, np.zeros(len(codes))] for codes in (x, x2))       # a number that never changes, too
+    def accuracy(scale, shift, **how): return linear_probe(scale * x + shift, y, scale * x2 + shift, y2, fits=2, epochs=200, **how)
+    assert accuracy(1., 0., standardised=True) == pytest.approx(accuracy(1e-3, 5., standardised=True), abs=.01)
+    assert accuracy(1., 0., standardised=True)[0] > .95 > accuracy(1e-3, 5.)[0] + .2
+
+
+@pytest.mark.parametrize('kind, known', [(AutoencoderRecipe, True), (ACAIRecipe, False)])
+def test_the_held_out_loss_is_the_weighted_sum_of_the_terms(few, kind, known):
+    model = kind(network=TINY).build()
+    loss = held_out_loss(model, few[1])
+    assert loss == held_out_loss(model, few[1])                             # nothing in it is left to chance
+    assert (loss == pytest.approx(reconstruction_error(model, few[1]), rel=1e-4)) == known
+
+
 def test_whitening_makes_clustering_blind_to_scale_and_rotation():
     (x, y), (t, u) = clouds(400), clouds(300, seed=1)
     turn = np.array([[np.cos(.7), -np.sin(.7)], [np.sin(.7), np.cos(.7)]])
@@ -265,7 +281,7 @@ def test_contenders_are_trained_compared_and_kept(tiny, tmp_path, capsys):
     rows = compare(out=out, quick=True, seeds=2, contenders=['tiny', 'small', 'tiny-crossed'])
     assert list(rows) == ['real images', 'pixel mixtures', 'tiny', 'small', 'tiny-crossed']
     assert all(set(rows[name]) == set(nonvae.compare.MEASURES) for name in ('tiny', 'small', 'tiny-crossed'))
-    assert {path.name for path in out.iterdir()} == {'quick', 'scores', 'scores.json', 'table.md', 'interpolation.png',
+    assert {path.name for path in out.iterdir()} == {'quick', 'scores', 'scores.json', 'table.md', 'bars.png', 'interpolation.png',
                                                      'interpolation.gif', 'planes.png'}
     assert sorted(path.name for path in (out/'quick').iterdir()) == [
         'small-0', 'small-1', 'tiny-0', 'tiny-1', 'tiny-crossed-0', 'tiny-crossed-1']
@@ -341,6 +357,6 @@ def test_what_cannot_be_compared_is_refused(tiny, tmp_path):
 def test_images_without_labels_have_no_controls(tmp_path, few):
     unlabelled = [ImageSet(part.images) for part in few]
     rows = compare_runs({'a': [weights(tmp_path/'a.safetensors')]}, *unlabelled, tmp_path/'kept')
-    assert list(rows) == ['a'] and set(rows['a']) == {'reconstruction_error', 'hausdorff'}
+    assert list(rows) == ['a'] and set(rows['a']) == {'reconstruction_error', 'held_out_loss', 'hausdorff'}
     firsts = [line.split('|')[1].strip() for line in comparison_table(rows).split('\n')]
-    assert firsts[2:] == ['reconstruction (less)', 'Hausdorff (less)']
+    assert firsts[2:] == ['reconstruction (less)', 'own loss (less)', 'Hausdorff (less)']

@@ -151,7 +151,7 @@ def test_quick_comparison_of_every_method_and_the_second_call_goes_on(nonvae, tm
     table = lambda text: [line for line in text.split('\n') if line.startswith('|')]
     assert [cell.strip() for cell in table(out)[0].split('|')[2:-1]] == ['real images', 'pixel mixtures', *names]
     made = tmp_path/'comparison'
-    assert {'table.md', 'scores.json', 'interpolation.png', 'interpolation.gif', 'planes.png'} <= {
+    assert {'table.md', 'scores.json', 'bars.png', 'interpolation.png', 'interpolation.gif', 'planes.png'} <= {
         path.name for path in made.iterdir()}
     before = {name: weights(made/'quick'/f'{name}-0') for name in names}
     code, again, err = nonvae('compare', '--quick', '--seeds', 1, timeout=900)
