@@ -1,20 +1,20 @@
 """A small random search for the recipe of a preset: the same draws of rate, batch, schedule, optimiser for every method.
 
-    python benchmarks/search.py acai-digits [--trials 24] [--share 1] [--confirm 3]
+    python benchmarks/search.py acai-digits [--trials 24] [--share 1] [--refine 4] [--confirm 7 13]
 
 A trial trains on four fifths of the training data and is scored on the fifth that is left (content transfer: on faces of
 a third seed, where the truth is drawn). The held-out images that the package reports are not looked at. Every trial sees
 as many images as the preset (times --share). Trial 0 is the preset as it is; the others are drawn, each from its own
 number, so the search may be stopped and called again, also with more trials, or for some of them on another machine.
 `--refine N` adds N trials that change rate, weight and pace of the best one so far a little (numbers from 1000 on).
-`--confirm N` trains the N best settings again from two other seeds. Rows go to benchmarks/results/search-NAME.csv.
+`--confirm TRIAL...` trains these settings again from two other seeds. Rows go to benchmarks/results/search-NAME.csv.
 
-The best is the one whose first score is smallest; with ACAI, which plays two games at once, the one whose least gain over
-the preset is largest, among reconstruction error, middle distance and one minus middle confidence.
+The best is the one whose first score is smallest; with ACAI, which plays two games at once, the one that comes nearest to
+what we want of it (AIMS), counted by the score that is farthest from it.
 
-Tried: optimizer (adam, muon), lr, batch_size, schedule (linear or cosine, to a fiftieth), warmup_steps, betas, clip_norm, `average`
-(decay of an average over the weights, which is what is scored; 0: none), and what each method has of its own: the weight
-of its game, and `pace`, the other player's rate over the autoencoder's.
+Tried: optimizer (adam, muon), lr, batch_size, schedule (linear or cosine, to a fiftieth), warmup_steps, betas, clip_norm,
+`average` (decay of an average over the weights, which is what is scored; 0: none), and what each method has of its own:
+the weight of its game, and `pace`, the other player's rate over the autoencoder's (`opponent_lr`).
 """
 import argparse
 import csv
@@ -32,12 +32,12 @@ from nonvae.latents import encode_all, linear_probe, random_hausdorff, reconstru
 from nonvae.lines_benchmark import lines_benchmark
 from nonvae.presets import find_preset, load
 from nonvae.realism import Judge, middle_frames
-from nonvae.training import Trainer, Training, make_optimizer
+from nonvae.training import Trainer, Training
 from nonvae.transfer import counterfactual_scores
 
 RESULTS = Path(__file__).parent/'results'
 FIRST = 'eyes', 'cross', 'times_the_paper', 'reconstruction_error'             # what a search ranks by, smaller is better
-OTHERS = 'critic', 'discriminator'                              # who plays against the autoencoder
+AIMS = {'reconstruction_error': .024, 'middle_distance': .0275, 'middle_confidence': .87}
 WEIGHTS = {'acai': ('lambda_', .25, 8.), 'transfer': ('confusion', .0003, .01)}
 
 
@@ -69,7 +69,7 @@ def drawn(preset, number):
     if number == 0:
         return {'optimizer': training.optimizer, 'lr': training.lr, 'batch_size': training.batch_size, 'schedule': 'linear',
                 'warmup_steps': training.warmup_steps, 'beta1': training.betas[0], 'beta2': training.betas[1], 'average': 0.,
-                'weight': ours, 'pace': 1., 'clip_norm': training.clip_norm}
+                'weight': ours, 'pace': training.opponent_lr, 'clip_norm': training.clip_norm}
     random = np.random.default_rng([14, number])
     def either(*values): return values[random.integers(len(values))]
     def between(low, high): return float(f'{math.exp(random.uniform(math.log(low), math.log(high))):.2g}')
@@ -103,24 +103,20 @@ def trained(preset, chosen, seed, share, train):
     kind = Cosine if chosen['schedule'] == 'cosine' else Training
     names = 'optimizer', 'lr', 'batch_size', 'warmup_steps', 'clip_norm'
     settings = kind.from_dict(preset.training.to_dict() | {name: chosen[name] for name in names} | {
-        'steps': steps, 'decay_steps': steps, 'betas': (chosen['beta1'], chosen['beta2']), 'seed': seed, 'device': 'cpu'})
-    model = built(preset, chosen, seed)
-    optimizer = make_optimizer(model, settings)
-    for group in optimizer.param_groups:
-        if group['player'] in OTHERS: group['initial_lr'] *= chosen['pace']
-    callbacks = [Average(chosen['average'])] if chosen['average'] else []
+        'steps': steps, 'decay_steps': steps, 'betas': (chosen['beta1'], chosen['beta2']), 'opponent_lr': chosen['pace'], 'seed': seed, 'device': 'cpu'})
+    model, callbacks = built(preset, chosen, seed), [Average(chosen['average'])] if chosen['average'] else []
     start = time.process_time()
-    Trainer(model, train, settings, callbacks=callbacks, optimizer=optimizer).fit(progress=False)
+    Trainer(model, train, settings, callbacks=callbacks).fit(progress=False)
     return model.eval(), time.process_time() - start
 
 
 def order(rows, method):
     "The rows of seed 0 that ended well, the best first."
-    scores = [name for name in ('reconstruction_error', 'middle_distance', 'middle_confidence') if method == 'acai']
-    scores = scores or [next(name for name in rows[0] if name in FIRST)]
-    rows = [row for row in rows if row['seed'] == '0' and row.get(scores[0])]
-    def value(row, name): return 1 - float(row[name]) if name == 'middle_confidence' else float(row[name])
-    return sorted(rows, key=lambda row: max(value(row, name) / value(rows[0], name) for name in scores))
+    first = next(name for name in rows[0] if name in FIRST)
+    def worst(row):
+        if method != 'acai' or first != 'reconstruction_error': return float(row[first])
+        return max((1 - float(row[name])) / (1 - aim) if 'confidence' in name else float(row[name]) / aim for name, aim in AIMS.items())
+    return sorted((row for row in rows if row['seed'] == '0' and row.get(first)), key=worst)
 
 
 def near(row, number):
@@ -162,10 +158,10 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split('\n\n')[0])
     parser.add_argument('preset')
     parser.add_argument('--trials', type=int, default=24, help='how many settings, the preset among them')
-    parser.add_argument('--only', type=int, nargs='+', help='these trials, and no others')
+    parser.add_argument('--only', type=int, nargs='*', help='these trials, and no others')
     parser.add_argument('--share', type=float, default=1., help="of the preset's images")
     parser.add_argument('--refine', type=int, default=0, help='how many trials near the best so far')
-    parser.add_argument('--confirm', type=int, default=0, help='how many of the best to train from two other seeds')
+    parser.add_argument('--confirm', type=int, nargs='+', default=[], help='trials to train again from two other seeds')
     parser.add_argument('--threads', type=int, default=1)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
@@ -194,11 +190,11 @@ def main():
             table.writeheader()
             table.writerows(rows)
 
-    for number in arguments.only or range(arguments.trials): run(number, 0)
+    for number in range(arguments.trials) if arguments.only is None else arguments.only: run(number, 0)
     method = preset.model.method
     for number in range(1000, 1000 + arguments.refine): run(number, 0, near(order(rows, method)[0], number))
-    for row in order(rows, method)[:arguments.confirm]:
-        for seed in (1, 2): run(int(row['trial']), seed, near(row, None))
+    for row in order(rows, method):
+        for seed in (1, 2) if int(row['trial']) in arguments.confirm else (): run(int(row['trial']), seed, near(row, None))
 
 
 if __name__ == '__main__':

@@ -114,6 +114,8 @@ class Training(Settings):
     batch_size: int = Field(64, gt=0, le=2**20, description='images in a batch, over all processes together')
     optimizer: Literal['adam', 'adamw', 'muon', 'sgd'] = Field('adam', description='adam, adamw, muon or sgd')
     lr: float = Field(1e-4, gt=0, description='learning rate')
+    opponent_lr: float = Field(1., gt=0, le=100, description="the learning rate of a model's second player (a "
+                                                             'critic, a discriminator), as a share of lr')
     warmup_steps: int = Field(0, ge=0, description='over so many steps the rate rises to lr')
     decay_steps: int = Field(0, ge=0, description='over so many steps it falls linearly to a '
                                                   'fiftieth, then stays; 0: constant')
@@ -151,8 +153,9 @@ def players(model: Model) -> dict[str, list[nn.Parameter]]:
 
 def make_optimizer(model: Model, training: Training) -> torch.optim.Optimizer:
     "The optimiser that the settings name, with a group of parameters for each player."
-    groups = [{'params': parameters, 'player': name, 'initial_lr': training.lr}
-              for name, parameters in players(model).items()]
+    groups = [{'params': parameters, 'player': name,
+               'initial_lr': training.lr * (training.opponent_lr if place else 1.)}
+              for place, (name, parameters) in enumerate(players(model).items())]
     lr, betas, decay = training.lr, training.betas, training.weight_decay
     if training.optimizer == 'sgd': return torch.optim.SGD(groups, lr, betas[0], weight_decay=decay)
     if training.optimizer == 'muon': return Muon(groups, lr, betas, decay)

@@ -492,6 +492,18 @@ def test_each_player_is_clipped_by_itself():
     assert lengths(limit) == pytest.approx([limit, limit], rel=1e-3) and lengths(2 * max(free)) == free
 
 
+def test_the_second_player_can_learn_at_a_rate_of_its_own():
+    def moved(**changes):
+        run = trainer(Game, SETTINGS.but(optimizer='sgd', betas=(0., .999), **changes))
+        before = [torch.cat([p.detach().flatten() for p in group['params']]) for group in run.optimizer.param_groups]
+        run.step()
+        return [(torch.cat([p.detach().flatten() for p in group['params']]) - old).norm().item()
+                for group, old in zip(run.optimizer.param_groups, before)]
+
+    first, second = moved()
+    assert moved(opponent_lr=.5) == pytest.approx([first, .5 * second], rel=1e-3) and second > 0
+
+
 # ---------------------------------------------------------------- the device is asked once a row
 
 def test_numbers_leave_the_device_only_when_a_row_is_due(monkeypatch, tmp_path):
