@@ -106,7 +106,7 @@ def trained(preset, chosen, seed, share, train):
         'steps': steps, 'decay_steps': steps, 'betas': (chosen['beta1'], chosen['beta2']), 'opponent_lr': chosen['pace'], 'seed': seed, 'device': 'cpu'})
     model, callbacks = built(preset, chosen, seed), [Average(chosen['average'])] if chosen['average'] else []
     start = time.process_time()
-    Trainer(model, train, settings, callbacks=callbacks).fit(progress=False)
+    if Trainer(model, train, settings, callbacks=callbacks).fit(progress=False).interrupted: raise SystemExit(1)
     return model.eval(), time.process_time() - start
 
 
