@@ -7,6 +7,7 @@ a third seed, where the truth is drawn). The held-out images that the package re
 as many images as the preset (times --share). Trial 0 is the preset as it is; the others are drawn, each from its own
 number, so the search may be stopped and called again, also with more trials, or for some of them on another machine.
 `--refine N` adds N trials that change rate, weight and pace of the best one so far a little (numbers from 1000 on).
+`--by-hand NUMBER NAME=VALUE...` adds one trial of the preset with these settings changed (numbers from 2000 on).
 `--confirm TRIAL...` trains these settings again from two other seeds. Rows go to benchmarks/results/search-NAME.csv.
 
 The best is the one whose first score is smallest; with ACAI, which plays two games at once, the one that comes nearest to
@@ -161,6 +162,7 @@ def main():
     parser.add_argument('--only', type=int, nargs='*', help='these trials, and no others')
     parser.add_argument('--share', type=float, default=1., help="of the preset's images")
     parser.add_argument('--refine', type=int, default=0, help='how many trials near the best so far')
+    parser.add_argument('--by-hand', nargs='+', help='the number of a trial, and how it differs from the preset')
     parser.add_argument('--confirm', type=int, nargs='+', default=[], help='trials to train again from two other seeds')
     parser.add_argument('--threads', type=int, default=1)
     arguments = parser.parse_args()
@@ -192,6 +194,10 @@ def main():
 
     for number in range(arguments.trials) if arguments.only is None else arguments.only: run(number, 0)
     method = preset.model.method
+    if arguments.by_hand:
+        number, *changes = arguments.by_hand
+        chosen = drawn(preset, 0)
+        run(int(number), 0, chosen | {name: type(chosen[name])(value) for name, value in (change.split('=') for change in changes)})
     for number in range(1000, 1000 + arguments.refine): run(number, 0, near(order(rows, method)[0], number))
     for row in order(rows, method):
         for seed in (1, 2) if int(row['trial']) in arguments.confirm else (): run(int(row['trial']), seed, near(row, None))

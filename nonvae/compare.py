@@ -97,7 +97,7 @@ def train_contenders(out: Path, contenders: Sequence[str], seeds: int = 3,
             trainer = Trainer(model, train, preset.training, held_out,
                               no_link(out/f'{name}-{seed}'))
             steps = preset.training.steps
-            if trainer.fit(min(60, steps) if quick else steps).interrupted: return None
+            if trainer.fit(min(20, steps) if quick else steps).interrupted: return None
     return {name: [out/f'{name}-{seed}' for seed in range(seeds)] for name in contenders}
 
 # %% ../nbs/17_compare.ipynb #17-compare-012
