@@ -79,7 +79,8 @@ _LINES = ConvNet(latent_width=2)
 _IMAGES = {                                         # name: (data, network, training)
     'lines': ('lines', _LINES, Training(steps=2**18, batch_size=64, lr=1e-4)),
     'lines-cpu': ('lines', _LINES, Training(steps=16_000, batch_size=16, lr=3e-4, decay_steps=16_000)),
-    'digits': ('digits', ConvNet(), Training(steps=1_800, batch_size=16, lr=1e-3, warmup_steps=50, decay_steps=1_800)),
+    'digits': ('digits', ConvNet(), Training(steps=1_800, batch_size=16, optimizer='muon', lr=3.3e-3, betas=(.5, .99),
+                                             warmup_steps=50, decay_steps=1_800, clip_norm=.3)),
     'mnist-z2': ('mnist', _net(1, 16, 2), _epochs(60_000)),
     'mnist-z2-bn': ('mnist', _net(1, 16, 2, True), _epochs(60_000)),
     'mnist-z16': ('mnist', _net(1, 16, 16), _epochs(60_000)),
