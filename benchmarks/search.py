@@ -25,6 +25,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from faces import measured
 
 from nonvae.core import NonvaeError, seeded
 from nonvae.data import Domains
@@ -34,7 +35,6 @@ from nonvae.lines_benchmark import lines_benchmark
 from nonvae.presets import find_preset, load
 from nonvae.realism import Judge, middle_frames
 from nonvae.training import Trainer, Training
-from nonvae.transfer import counterfactual_scores
 
 RESULTS = Path(__file__).parent/'results'
 FIRST = 'eyes', 'cross', 'times_the_paper', 'reconstruction_error'             # what a search ranks by, smaller is better
@@ -133,10 +133,7 @@ def near(row, number):
 def scored(model, preset, fit, rest, judges={}):
     "Scores by name."
     method = preset.model.method
-    if method == 'transfer':
-        faces = counterfactual_scores(model, 200, seed=2, image_size=preset.model.network.image_size)
-        eyes, whole = (faces['moved_error' + part] / faces[f'moved_error{part}_if_none'] for part in ('_eyes', ''))
-        return {'eyes': eyes, 'whole': whole, 'removed': faces['removed_error_eyes'] / faces['removed_error_eyes_if_kept']}
+    if method == 'transfer': return measured(model, 2)
     if method == 'crosschange':
         with seeded(0), torch.no_grad(): cross = np.mean([model(rest[:])['cross'].item() for _ in range(20)])
         return {'cross': cross, 'reconstruction_error': reconstruction_error(model, rest)}
