@@ -38,11 +38,12 @@ def test_stopping_and_going_on_gives_the_same_bits(nonvae, tmp_path, preset):
     assert weights(tmp_path/'once') == weights(tmp_path/'twice')
 
 
-def test_two_processes_give_the_weights_of_one(run, nonvae, tmp_path):       # more methods: test_processes.py
-    chosen = ['--training.steps', '6', *options('acai-digits')]
-    assert nonvae('train', 'acai-digits', '--out', 'one', *chosen)[0] == 0
+@pytest.mark.parametrize('preset', ['acai-digits', 'transfer-faces'])     # more methods: test_processes.py
+def test_two_processes_give_the_weights_of_one(run, nonvae, tmp_path, preset):
+    chosen = ['--training.steps', '6', *options(preset)]
+    assert nonvae('train', preset, '--out', 'one', *chosen)[0] == 0
     code, out, err = run(sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node', 2, '-m',
-                         'nonvae.cli', 'train', 'acai-digits', '--out', 'two', *chosen)
+                         'nonvae.cli', 'train', preset, '--out', 'two', *chosen)
     assert code == 0, err
     one, two = load_file(tmp_path/'one'/'model.safetensors'), load_file(tmp_path/'two'/'model.safetensors')
     assert max((one[name] - two[name]).abs().max().item() for name in one) < 1e-5
