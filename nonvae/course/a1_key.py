@@ -58,11 +58,12 @@ KEY['train_step'] = Key(_step, {
     'encoder cut off': (lambda *a: _step(*a, code=torch.Tensor.detach), 'Your encoder never learns: the code is cut off from it, by `detach` or by `no_grad`.'),
     'error after the step': (_noted_after, 'The networks learn rightly, but you return the error after the step. Return the one that was minimised: it costs nothing.')})
 
-# %% ../../nbs/workshop/71_a1_key.ipynb #88ed7a58
+# %% ../../nbs/workshop/71_a1_key.ipynb #dc479cc8
 def _linear(train, test, k, centre=True, other_mean=False, other_fit=False, scaled=False):
     mean = (test if other_mean else train).mean(0) if centre else torch.zeros(train.shape[1])
     spread = train.std(0) if scaled else 1.
-    _, _, directions = torch.linalg.svd(((test if other_fit else train) - mean) / spread, full_matrices=False)
+    fitted = test - test.mean(0) if other_fit else train - mean
+    _, _, directions = torch.linalg.svd(fitted / spread, full_matrices=False)
     return (test - mean) / spread @ directions[:k].T @ directions[:k] * spread + mean
 
 KEY['pca'] = Key(_linear, {

@@ -81,7 +81,7 @@ KEY['autoencoder'] = Key(_autoencoder_loss, {
                      'Your loss grows with the size of the batch and of the image: both terms are means.'),
     'blind to the game': (lambda critic, x, x_hat, x_mix, lambda_: (x_hat - x).square().mean(), 'The critic has no say in your loss: the second term is missing.')})
 
-# %% ../../nbs/workshop/73_a2_key.ipynb #06a41dc2
+# %% ../../nbs/workshop/73_a2_key.ipynb #7fd03e27
 def _take_step(loss, critic_loss, optimizer, critic_optimizer):
     optimizer.zero_grad()
     loss.backward()
@@ -110,6 +110,13 @@ def _maker_not_cleared(loss, critic_loss, optimizer, critic_optimizer):
     optimizer.step()
     critic_optimizer.step()
 
+def _critic_not_cleared(loss, critic_loss, optimizer, critic_optimizer):
+    optimizer.zero_grad()
+    loss.backward()
+    critic_loss.backward()
+    optimizer.step()
+    critic_optimizer.step()
+
 def _critic_stands(loss, critic_loss, optimizer, critic_optimizer):
     optimizer.zero_grad()
     loss.backward()
@@ -124,7 +131,7 @@ _CLEAR = 'Gradients of the step before are still there: PyTorch adds them up unt
 KEY['step'] = Key(_take_step, {
     'the critic learns from both': (_together, "Your critic learns from the autoencoder's loss as well, and that one asks it to say 0: it is being talked round. Clear its gradients "
                                     'after the backward pass of the autoencoder.'),
-    'never cleared': (_never_cleared, _CLEAR), 'autoencoder not cleared': (_maker_not_cleared, _CLEAR),
+    'never cleared': (_never_cleared, _CLEAR), 'critic not cleared': (_critic_not_cleared, _CLEAR), 'autoencoder not cleared': (_maker_not_cleared, _CLEAR),
     'the critic stands still': (_critic_stands, 'Your critic never moves: it needs a backward pass and a step of its own.'),
     'the autoencoder stands still': (_maker_stands, 'Your autoencoder never moves: it needs a backward pass and a step of its own.')})
 
