@@ -311,3 +311,26 @@ def test_a_class_of_thirty_is_graded_whatever_some_of_them_do(tmp_path):
     table, summary = (tmp_path/'out'/'grades.csv').read_text(), (tmp_path/'out'/'summary.html').read_text()
     assert table.count('\n') == len(found) + 1 and 'weights swapped' in summary and 'stubborn' in summary
     assert not list(tmp_path.glob('**/*.part'))
+
+
+def test_the_solved_notebooks_are_worth_everything_and_points_by_hand_stay(released, tmp_path):
+    from nbgrader.api import Gradebook
+    from nonvae.course.grading import grade
+    for name, path in assignments().items():
+        (tmp_path/'class'/'Ada').mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, tmp_path/'class'/'Ada')
+    for one in grade(tmp_path/'class', tmp_path/'grades.csv', released/'instructor'):
+        wanted = {f'check-{tag.name}': tag.points for cell in solved(one.assignment).cells if (tag := tag_of(cell)) and tag.kind == 'check'}
+        assert one.points | wanted == one.points, one.points
+        assert all(points is None for name, points in one.points.items() if not name.startswith('check-'))       # for a human
+        assert len(one.remarks) == 1 and 'without their metadata' in one.remarks[0], one.remarks
+    with Gradebook(f'sqlite:///{released}/instructor/gradebook.db') as book:
+        book.find_grade('written-won', 'a2', 'a2', 'Ada').manual_score = 2.5
+        book.db.commit()
+    shutil.rmtree(tmp_path/'class')
+    (tmp_path/'class'/'Ada').mkdir(parents=True)
+    short = solved('a2')
+    short.cells = short.cells[:6]
+    nbformat.write(short, tmp_path/'class'/'Ada'/'a2.ipynb')
+    again, = grade(tmp_path/'class', tmp_path/'grades.csv', released/'instructor')
+    assert again.points['written-won'] == 2.5 and again.points['check-strengths'] == 1 and again.points['check-score'] == 0

@@ -108,6 +108,8 @@ def test_wheel_works_in_an_empty_environment(run, tmp_path):
     python = tmp_path/'empty'/'bin'/'python'
     code, out, err = run(python, '-I', '-c', 'import nonvae.core; print(nonvae.core.__file__)')
     assert code == 0 and str(site) in out, out + err
+    code, out, err = run(python, '-I', '-m', 'nonvae.cli', 'course', 'release', tmp_path/'course')
+    assert code == 0 and len([*tmp_path.glob('course/student/a*.ipynb')]) == 5, out + err
     for command in ('interpolate', 'acai-digits'), ('transfer', 'transfer-faces'):
         code, out, err = run(python, '-I', '-m', 'nonvae.cli', *command, '--out', f'{command[0]}.png')
         assert code == 0, out + err
