@@ -78,7 +78,7 @@ OTHERWISE = {
 WRONG = {
     'a1': {
         'error': [('.mean()', '.sum()', 'sum for mean'), ('.square()', '.abs()', 'absolute value'), ('.mean()', '.mean()**.5', 'root'), ('.mean()', '.mean((1, 2, 3))', 'one error for each image')],
-        'networks': [('bend = nn.LeakyReLU(.2)', 'bend = nn.Identity()', 'linear'), ('    bend =', '    code_size = 12\n    bend =', 'code too large'),
+        'networks': [('bend = nn.LeakyReLU(.2)', 'bend = nn.Identity()', 'linear'), ('    bend =', '    code_size = 12\n    bend =', 'another size'),
                      ('    return encoder, decoder', '    class Centre(nn.Module):\n        def forward(self, z): return z - z.mean(0)\n    return nn.Sequential(encoder, Centre()), decoder', 'mixes the batch')],
         'train_step': [('optimizer.zero_grad()', 'pass', 'never cleared'), ('optimizer.step()', 'pass', 'no step'), ('encoder(x)', 'encoder(x).detach()', 'encoder cut off')],
         'pca': [('train.mean(0)', 'test.mean(0)', 'mean of the test part'), ('svd(train - mean', 'svd(test - test.mean(0)', 'directions of the test part'), ('train.mean(0)', '0', 'not centred'), (':k]', ':k + 1]', 'one direction more')],

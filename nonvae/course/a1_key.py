@@ -11,16 +11,17 @@ from .questions import Key
 
 KEY: dict[str, Key] = {}
 
-# %% ../../nbs/workshop/71_a1_key.ipynb #3c5b33ca
+# %% ../../nbs/workshop/71_a1_key.ipynb #6bca8836
 KEY['error'] = Key(lambda x, x_hat: (x_hat - x).square().mean(), {
     'sum for mean': (lambda x, x_hat: (x_hat - x).square().sum(), 'Your error grows with the number of images and pixels: it is a sum, and it should be a mean.'),
     'sum over the pixels': (lambda x, x_hat: (x_hat - x).square().flatten(1).sum(1).mean(), 'Your error is a mean over images, but a sum over pixels. Take the mean over both, so that '
                             'images of any size can be compared.'),
     'absolute value': (lambda x, x_hat: (x_hat - x).abs().mean(), 'You take the absolute difference. Squares punish a large error more than many small ones: square it.'),
     'root': (lambda x, x_hat: (x_hat - x).square().mean().sqrt(), 'You take a root at the end. The mean squared error goes without.'),
-    'one error for each image': (lambda x, x_hat: (x_hat - x).square().flatten(1).mean(1), 'You return one error for each image, and training needs one number: take the mean over the batch, too.')})
+    'plain number': (lambda x, x_hat: float((x_hat - x).square().mean()), 'You return a plain number. Leave out `item()` or `float()`: training needs the gradient, which only a tensor carries.'),
+    'one error for each image': (lambda x, x_hat: (x_hat - x).square().flatten(1).mean(1), 'You return one error for each image, and training needs one number: take the mean over the batch as well.')})
 
-# %% ../../nbs/workshop/71_a1_key.ipynb #db190931
+# %% ../../nbs/workshop/71_a1_key.ipynb #0d507d98
 def _made(size, bend=nn.ReLU, kept=None):
     kept = kept or size
     encoder = nn.Sequential(nn.Flatten(), nn.Linear(1024, 64), bend(), nn.Linear(64, kept))
@@ -35,12 +36,12 @@ def _mixing(size):
 
 _LINEAR = 'A chain of linear layers is one linear layer, and PCA is the best of those. Put a nonlinearity, such as LeakyReLU, between them.'
 KEY['networks'] = Key(_made, {
-    'code too large': (lambda size: _made(size, kept=size * 4), 'Your code has more numbers than were asked for. The argument is the size of the code: use it in both networks.'),
+    'another size': (lambda size: _made(size, kept=12), 'Your code does not have the size that was asked for. The argument is the number of its numbers: use it in both networks.'),
     'linear': (lambda size: _made(size, bend=nn.Identity), _LINEAR),
     'one bends, the other does not': (lambda size: (_made(size)[0], _made(size, bend=nn.Identity)[1]), _LINEAR.replace('A chain', 'Your encoder bends, but your decoder does not. A chain')),
     'mixes the batch': (_mixing, 'The code of an image changes with the other images of its batch. Something in your encoder, a flatten or a mean, runs over the first axis.')})
 
-# %% ../../nbs/workshop/71_a1_key.ipynb #6aeba8a9
+# %% ../../nbs/workshop/71_a1_key.ipynb #48226d76
 def _step(encoder, decoder, optimizer, x, clear=True, move=True, code=lambda z: z):
     loss = (decoder(code(encoder(x))) - x).square().mean()
     if clear: optimizer.zero_grad()
@@ -56,7 +57,7 @@ KEY['train_step'] = Key(_step, {
     'never cleared': (lambda *a: _step(*a, clear=False), 'Gradients of the step before are still there: PyTorch adds them up until `zero_grad` clears them.'),
     'no step': (lambda *a: _step(*a, move=False), 'Nothing has moved: after the backward pass the optimizer has to take its step.'),
     'encoder cut off': (lambda *a: _step(*a, code=torch.Tensor.detach), 'Your encoder never learns: the code is cut off from it, by `detach` or by `no_grad`.'),
-    'error after the step': (_noted_after, 'The networks learn rightly, but you return the error after the step. Return the one that was minimised: it costs nothing.')})
+    'error after the step': (_noted_after, 'The networks learn correctly, but you return the error after the step. Return the one that was minimised: it costs nothing.')})
 
 # %% ../../nbs/workshop/71_a1_key.ipynb #dc479cc8
 def _linear(train, test, k, centre=True, other_mean=False, other_fit=False, scaled=False):
@@ -90,10 +91,10 @@ KEY['interpolate'] = Key(_between, {
     'no end': (lambda encoder, decoder, a, b, frames: _between(encoder, decoder, a, b, frames, torch.arange(frames) / frames), 'Your road stops before b: with five frames the strengths are 0, 1/4, 1/2, 3/4 and 1.'),
     'no ends': (lambda encoder, decoder, a, b, frames: _between(encoder, decoder, a, b, frames, torch.linspace(0, 1, frames + 2)[1:-1]), 'Your road leaves out both ends: the first frame is a itself, the last one b.')})
 
-# %% ../../nbs/workshop/71_a1_key.ipynb #7987eddc
+# %% ../../nbs/workshop/71_a1_key.ipynb #db0648ac
 _ALL = {'code of at most 16 numbers': 1, 'error below that of PCA': 1, 'error below that of a black image': 1, 'each image by itself': 1}
 KEY['beats_pca'] = Key(_ALL, {
-    'a larger code': (_ALL | {'code of at most 16 numbers': 0}, 'Your code has more than 16 numbers: with enough of them everybody can copy an image.'),
-    'worse than PCA': (_ALL | {'error below that of PCA': 0}, 'PCA with as many numbers has the smaller error. Has training got beyond its plateau? Train longer, or with a larger rate.'),
+    'a larger code': (_ALL | {'code of at most 16 numbers': 0}, 'Your code has more than 16 numbers: with enough of them any network can copy an image.'),
+    'worse than PCA': (_ALL | {'error below that of PCA': 0}, 'PCA with as many numbers has the smaller error. Train longer, or with a larger rate.'),
     'nothing but black': (_ALL | {'error below that of PCA': 0, 'error below that of a black image': 0}, 'Your pictures are black, or as bad as black: most pixels are, so that is the first thing that an '
                           'autoencoder learns. Train longer.')})

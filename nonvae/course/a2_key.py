@@ -34,7 +34,7 @@ KEY['mix'] = Key(_mix, {
     'one strength for all': (lambda z, alpha: _mix(z, alpha[:1].expand(len(z))), 'You use the first strength for the whole batch. Each image has a strength of its own.'),
     'sum of both': (lambda z, alpha: _mix(z, alpha) + alpha.view(-1, *[1] * (z.dim() - 1)) * z, 'You add the partner without taking anything away. The two weights must add up to 1.')})
 
-# %% ../../nbs/workshop/73_a2_key.ipynb #5fc26a6c
+# %% ../../nbs/workshop/73_a2_key.ipynb #e5323c99
 def _critic_loss(critic, x, x_hat, x_mix, alpha, gamma):
     unmixed = gamma * x + (1 - gamma) * x_hat
     return (critic(x_mix.detach()) - alpha).square().mean() + critic(unmixed.detach()).square().mean()
@@ -48,7 +48,7 @@ def _half_attached(critic, x, x_hat, x_mix, alpha, gamma):
 def _mix_attached(critic, x, x_hat, x_mix, alpha, gamma):
     return (critic(x_mix) - alpha).square().mean() + critic((gamma * x + (1 - gamma) * x_hat).detach()).square().mean()
 
-_DETACH = ('Your loss is right, but its gradient reaches the decoded images. The autoencoder would then help the critic to see through it. '
+_DETACH = ('The value is right, but the gradient reaches the decoded images, so the autoencoder would learn to help the critic. '
            'What does `detach` do?')
 KEY['critic'] = Key(_critic_loss, {
     'sum for mean': (lambda critic, x, x_hat, x_mix, alpha, gamma: len(x) * _critic_loss(critic, x, x_hat, x_mix, alpha, gamma),
@@ -61,27 +61,27 @@ KEY['critic'] = Key(_critic_loss, {
     'blend called mixed': (lambda critic, x, x_hat, x_mix, alpha, gamma: (critic(x_mix.detach()) - alpha).square().mean()
                            + (critic((gamma * x + (1 - gamma) * x_hat).detach()) - 1).square().mean(),
                            'You ask for 1 on the blend of real and reconstructed image. It is not mixed at all, so the right answer is 0.'),
-    'critic moves nobody': (lambda critic, x, x_hat, x_mix, alpha, gamma: _critic_loss(critic, x, x_hat, x_mix, alpha, gamma).detach(),
+    'critic cut off': (lambda critic, x, x_hat, x_mix, alpha, gamma: _critic_loss(critic, x, x_hat, x_mix, alpha, gamma).detach(),
                             'Nobody learns from this loss: its gradient does not reach the critic. Detach the images, not the guesses.')})
 
-# %% ../../nbs/workshop/73_a2_key.ipynb #0bf0d3d2
+# %% ../../nbs/workshop/73_a2_key.ipynb #22099964
 def _autoencoder_loss(critic, x, x_hat, x_mix, lambda_):
     return (x_hat - x).square().mean() + lambda_ * critic(x_mix).square().mean()
 
 KEY['autoencoder'] = Key(_autoencoder_loss, {
     'regulariser detached': (lambda critic, x, x_hat, x_mix, lambda_: _autoencoder_loss(critic, x, x_hat, x_mix.detach(), lambda_),
-                             'Your loss has the right value, but the mixture feels nothing of it. Here the gradient must reach the decoder: only the critic detaches.'),
+                             'Your loss has the right value, but no gradient reaches the mixture. Here the gradient must reach the decoder: only the critic detaches.'),
     'lambda on the wrong term': (lambda critic, x, x_hat, x_mix, lambda_: lambda_ * (x_hat - x).square().mean() + critic(x_mix).square().mean(),
                                  'lambda weighs the reconstruction in your loss. It weighs the game: with lambda 0 a plain autoencoder is left.'),
     'game against itself': (lambda critic, x, x_hat, x_mix, lambda_: (x_hat - x).square().mean() - lambda_ * critic(x_mix).square().mean(),
                             'Your sign makes the guesses large. The autoencoder wants the critic to say 0, so the square is added.'),
     'guess not squared': (lambda critic, x, x_hat, x_mix, lambda_: (x_hat - x).square().mean() + lambda_ * critic(x_mix).mean(),
-                          'You push the guesses down without end, below 0, too. Square them: 0 is the aim.'),
+                          'You push the guesses down without end, even below 0. Square them: 0 is the aim.'),
     'sum for mean': (lambda critic, x, x_hat, x_mix, lambda_: (x_hat - x).square().sum() + lambda_ * critic(x_mix).square().sum(),
                      'Your loss grows with the size of the batch and of the image: both terms are means.'),
     'blind to the game': (lambda critic, x, x_hat, x_mix, lambda_: (x_hat - x).square().mean(), 'The critic has no say in your loss: the second term is missing.')})
 
-# %% ../../nbs/workshop/73_a2_key.ipynb #7fd03e27
+# %% ../../nbs/workshop/73_a2_key.ipynb #6c193089
 def _take_step(loss, critic_loss, optimizer, critic_optimizer):
     optimizer.zero_grad()
     loss.backward()
@@ -127,11 +127,11 @@ def _maker_stands(loss, critic_loss, optimizer, critic_optimizer):
     critic_loss.backward()
     critic_optimizer.step()
 
-_CLEAR = 'Gradients of the step before are still there: PyTorch adds them up until `zero_grad` clears them.'
+_CLEAR = 'Gradients of earlier steps are still there: PyTorch adds them up until `zero_grad` clears them. Each player needs that before its own backward pass.'
 KEY['step'] = Key(_take_step, {
     'the critic learns from both': (_together, "Your critic learns from the autoencoder's loss as well, and that one asks it to say 0: it is being talked round. Clear its gradients "
                                     'after the backward pass of the autoencoder.'),
-    'never cleared': (_never_cleared, _CLEAR), 'critic not cleared': (_critic_not_cleared, _CLEAR), 'autoencoder not cleared': (_maker_not_cleared, _CLEAR),
+    'never cleared': (_never_cleared, _CLEAR), 'critic not cleared': (_critic_not_cleared, "The critic's gradients are never cleared: those of the autoencoder's loss, and of earlier steps, are still there when it moves."), 'autoencoder not cleared': (_maker_not_cleared, _CLEAR),
     'the critic stands still': (_critic_stands, 'Your critic never moves: it needs a backward pass and a step of its own.'),
     'the autoencoder stands still': (_maker_stands, 'Your autoencoder never moves: it needs a backward pass and a step of its own.')})
 

@@ -11,7 +11,7 @@ from .questions import Key
 
 KEY: dict[str, Key] = {}
 
-# %% ../../nbs/workshop/75_a3_key.ipynb #7bc2e65e
+# %% ../../nbs/workshop/75_a3_key.ipynb #95de0537
 def _two_codes(shared, specific, a, b):
     special = specific(a)
     return torch.cat([shared(a), special], 1), torch.cat([shared(b), torch.zeros_like(special)], 1)
@@ -25,11 +25,11 @@ KEY['codes'] = Key(_two_codes, {
     'no zero code': (lambda shared, specific, a, b: (torch.cat([shared(a), specific(a)], 1), torch.cat([shared(b), specific(b)], 1)),
                      'B has a specific code of its own in your answer. Then nothing keeps faces out of the specific code. B gets zeros.'),
     'zeros for both': (lambda shared, specific, a, b: tuple(torch.cat([shared(x), torch.zeros_like(specific(x))], 1) for x in (a, b)),
-                       'A gets zeros, too, so its glasses must hide in the shared code. Only B gets zeros.'),
+                       'A also gets zeros, so its glasses must hide in the shared code. Only B gets zeros.'),
     'specific code first': (lambda shared, specific, a, b: tuple(torch.cat([z[:, 5:], z[:, :5]], 1) for z in _two_codes(shared, specific, a, b)),
                             'The decoder expects the shared code first and the specific one after it.')})
 
-# %% ../../nbs/workshop/75_a3_key.ipynb #5c85f5f4
+# %% ../../nbs/workshop/75_a3_key.ipynb #64337448
 def _bce(logits, answer, reduction='mean'):
     return F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, float(answer)), reduction=reduction)
 
@@ -45,20 +45,20 @@ KEY['discriminator'] = Key(_discriminator_loss, {
                        'The output of the discriminator goes through a sigmoid twice. It gives logits, and the loss "with logits" has the sigmoid inside.'),
     'one mean over all': (lambda teller, of_a, of_b: _discriminator_loss(teller, of_a, of_b) / 2, 'Your loss is one mean over all codes. We want the mean over A plus the mean over B, twice as much, '
                           'as in the paper.'),
-    'only A': (lambda teller, of_a, of_b: _bce(teller(of_a.detach()), 1), 'Your discriminator never sees B: who always says "A" is right all the time.')})
+    'only A': (lambda teller, of_a, of_b: _bce(teller(of_a.detach()), 1), 'Your discriminator never sees B: one that always says "A" would always be right.')})
 
-# %% ../../nbs/workshop/75_a3_key.ipynb #2ca17f08
+# %% ../../nbs/workshop/75_a3_key.ipynb #eda51427
 def _confusion(teller, of_a, of_b): return _bce(teller(of_a), 0) + _bce(teller(of_b), 0)
 
 KEY['confusion'] = Key(_confusion, {
-    'detached': (lambda teller, of_a, of_b: _confusion(teller, of_a.detach(), of_b.detach()), 'Your loss has the right value, but the codes feel nothing of it. Here the gradient must reach the '
+    'detached': (lambda teller, of_a, of_b: _confusion(teller, of_a.detach(), of_b.detach()), 'Your loss has the right value, but no gradient reaches the codes. Here the gradient must reach the '
                  'encoder: only the discriminator detaches.'),
     'everything looks like A': (lambda teller, of_a, of_b: _bce(teller(of_a), 1) + _bce(teller(of_b), 1), 'You want all codes to look like A. The shared code of a face with glasses should look as if it '
                                 'came from B, where there are none: the aim is 0.'),
     'labels exchanged': (lambda teller, of_a, of_b: _bce(teller(of_a), 0) + _bce(teller(of_b), 1), 'You want A to look like B and B like A, so both can still be told apart. Everything should look like B.'),
-    'against the discriminator': (lambda teller, of_a, of_b: -_bce(teller(of_a), 1) - _bce(teller(of_b), 0), 'You maximise the loss of the discriminator, which has no upper end. Ask for an answer: '
+    'against the discriminator': (lambda teller, of_a, of_b: -_bce(teller(of_a), 1) - _bce(teller(of_b), 0), 'You maximise the loss of the discriminator, which has no upper bound. Ask for an answer: '
                                   'everything should look like B.'),
-    'only A': (lambda teller, of_a, of_b: _bce(teller(of_a), 0), 'Your loss looks at A only. The paper asks it of both domains.')})
+    'only A': (lambda teller, of_a, of_b: _bce(teller(of_a), 0), 'Your loss looks at A only. The paper asks for both domains.')})
 
 # %% ../../nbs/workshop/75_a3_key.ipynb #026fa8af
 def _worn(shared, specific, decoder, giver, wearer): return decoder(torch.cat([shared(wearer), specific(giver)], 1))
@@ -89,10 +89,10 @@ KEY['share'] = Key(_error_share, {
     'absolute value': (lambda moved, wearer, truth, rows: (moved - truth)[:, :, rows].abs().mean() / (wearer - truth)[:, :, rows].abs().mean(), 'You take absolute differences. The share is one of mean squared errors.'),
     'no control': (lambda moved, wearer, truth, rows: (moved - truth)[:, :, rows].square().mean(), 'Your error stands alone: nobody knows whether it is large. Divide it by the error of doing nothing.')})
 
-# %% ../../nbs/workshop/75_a3_key.ipynb #ecce651e
+# %% ../../nbs/workshop/75_a3_key.ipynb #c9f3ebe0
 _ALL = {'faces are faces': 1, 'glasses arrive': 1, 'each gets its own': 1}
 KEY['model'] = Key(_ALL, {
-    'the same glasses for all': (_ALL | {'each gets its own': 0}, 'Glasses arrive, but they are not those of the giver. Does the specific code reach the decoder in every step?'),
+    'the same glasses for all': (_ALL | {'each gets its own': 0}, 'Glasses arrive, but the same ones for everybody: a mean pair is learnt first. Train longer, and check that `move` takes the specific code from the giver.'),
     'no glasses': (_ALL | {'glasses arrive': 0, 'each gets its own': 0}, 'Nothing arrives: with the specific code the picture is no nearer to the truth than without. Is B trained with the zero code, and A with its own?'),
-    'no faces': (_ALL | {'faces are faces': 0}, 'The faces are not faces yet: even with the zero code they are far from what they should show. Train longer.'),
+    'no faces': (_ALL | {'faces are faces': 0}, 'The faces are not recognisable yet: even with the zero code they are far from what they should show. Train longer.'),
     'nothing at all': ({'faces are faces': 0, 'glasses arrive': 0, 'each gets its own': 0}, 'The pictures are no faces yet. Train longer, and look at a few of them.')})

@@ -30,7 +30,7 @@ def _loss(answer: Any, seed: int) -> Observation:
 
 LOSS = Question('transformation_loss', _loss)
 
-# %% ../../nbs/workshop/76_a4_questions.ipynb #0ca650d6
+# %% ../../nbs/workshop/76_a4_questions.ipynb #af7f2756
 def _noise(answer: Any, seed: int) -> Observation:
     u = torch.randn(4000, 2)
     return {'noise in training': answer(u, .09, True) - u, 'again': answer(u, .09, True) - u, 'noise after training': answer(u, .09, False) - u}
@@ -39,9 +39,9 @@ def _noise_settled(seen: Observation, seed: int) -> Observation:
     noise = seen['noise in training']
     if noise.shape != (4000, 2): return {'codes': noise}
     return {'spread of the noise, in hundredths': np.round(100 * noise.std()), 'mean of the noise, in hundredths': np.round(100 * noise.mean()) + 0.,
-            'noise after training': np.abs(seen['noise after training']).max() > 1e-6, 'the same noise for every image': np.ptp(noise, 0).max() < 1e-6,
-            'the same noise for both numbers': np.abs(noise[:, 0] - noise[:, 1]).max() < 1e-6,
-            'the same noise every time': np.allclose(noise, seen['again']), 'normal': np.abs(noise).max() > 2.5 * noise.std()}
+            'noise after training': np.abs(seen['noise after training']).max() > 1e-6, 'noise that is the same for every image': np.ptp(noise, 0).max() < 1e-6,
+            'noise that is the same for both numbers of a code': np.abs(noise[:, 0] - noise[:, 1]).max() < 1e-6,
+            'noise that is the same every time': np.allclose(noise, seen['again']), 'normal': np.abs(noise).max() > 2.5 * noise.std()}
 
 NOISE = Question('noisy', _noise, _noise_settled)
 

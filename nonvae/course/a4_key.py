@@ -26,16 +26,17 @@ KEY['rescale'] = Key(lambda z, alpha, beta: alpha * (z + beta), {
     'divided': (lambda z, alpha, beta: (z + beta) / alpha, 'You divide by alpha. In the paper it multiplies.'),
     'minus': (lambda z, alpha, beta: alpha * (z - beta), 'You take beta away. In the paper it is added.')})
 
-# %% ../../nbs/workshop/77_a4_key.ipynb #2e620dcd
+# %% ../../nbs/workshop/77_a4_key.ipynb #188c1728
 KEY['transformation_loss'] = Key(lambda transform, z, u: (transform(z) - u).square().mean(), {
-    'target detached': (lambda transform, z, u: (transform(z.detach()) - u).square().mean(), 'Your target stands still: only u learns. In the paper the gradient passes through T(z), too.'),
+    'target detached': (lambda transform, z, u: (transform(z.detach()) - u).square().mean(), 'Your target stands still: only u learns. In the paper the gradient also passes through T(z).'),
     'the other side detached': (lambda transform, z, u: (transform(z) - u.detach()).square().mean(), 'u stands still in your loss, so alpha and beta never learn. Let the gradient pass through both sides.'),
     'not transformed': (lambda transform, z, u: (z - u).square().mean(), 'You compare u with z itself. The target is T(z), the standardised codes.'),
     'wrong one transformed': (lambda transform, z, u: (z - transform(u)).square().mean(), 'You transform u. The target is T(z): that of the raw codes.'),
     'both transformed': (lambda transform, z, u: (transform(z) - transform(u)).square().mean(), 'You transform both sides, so scale and shift no longer matter, and u never learns to be standardised. Transform z alone.'),
+    'sum over the numbers': (lambda transform, z, u: (transform(z) - u).square().sum(1).mean(), 'You sum over the numbers of a code. Take the mean over them as well.'),
     'sum for mean': (lambda transform, z, u: (transform(z) - u).square().sum(), 'Your loss grows with the batch: it is a sum, and it should be a mean.')})
 
-# %% ../../nbs/workshop/77_a4_key.ipynb #3d0982f7
+# %% ../../nbs/workshop/77_a4_key.ipynb #622ff860
 def _noisy(u, sigma, training): return u + sigma * torch.randn_like(u) if training else u
 
 KEY['noisy'] = Key(_noisy, {
@@ -44,10 +45,11 @@ KEY['noisy'] = Key(_noisy, {
     'squared': (lambda u, sigma, training: _noisy(u, sigma**2, training), 'Your noise has the standard deviation sigma squared. It is sigma.'),
     'uniform': (lambda u, sigma, training: u + sigma * 3**.5 * (2 * torch.rand_like(u) - 1) if training else u, 'Your noise is uniform. For LTAE-S it is normal.'),
     'positive': (lambda u, sigma, training: u + sigma * torch.rand_like(u) if training else u, 'Your noise is never negative, so it moves all codes the same way. Draw it from a normal distribution with mean 0.'),
+    'one number for a code': (lambda u, sigma, training: u + sigma * torch.randn(len(u), 1) if training else u, 'All numbers of a code get the same noise, so it is only moved along the diagonal. Draw it for each number.'),
     'one noise for all': (lambda u, sigma, training: u + sigma * torch.randn(1, u.shape[1]) if training else u, 'All codes of the batch get the same noise. Draw it for each code.'),
     'the wrong way round': (lambda u, sigma, training: _noisy(u, sigma, not training), 'You add the noise after training and not during it.')})
 
-# %% ../../nbs/workshop/77_a4_key.ipynb #28694df4
+# %% ../../nbs/workshop/77_a4_key.ipynb #6804ada1
 def _grid(decode, n, across=0, up=True, width=2.):
     steps = torch.linspace(-width, width, n)
     y, x = torch.meshgrid(steps.flip(0) if up else steps, steps, indexing='ij')
@@ -56,8 +58,8 @@ def _grid(decode, n, across=0, up=True, width=2.):
 KEY['plane'] = Key(_grid, {
     'upside down': (lambda decode, n: _grid(decode, n, up=False), 'Your plane is upside down: the second number grows upwards, as in every plot, so the first row has the largest.'),
     'axes exchanged': (lambda decode, n: _grid(decode, n, across=1), 'Your axes are exchanged: the first number runs from left to right, the second one from bottom to top.'),
-    'axes exchanged and upside down': (lambda decode, n: _grid(decode, n, across=1, up=False), 'Your axes are exchanged: the first number runs from left to right, the second one from bottom to top.'),
-    'one spread': (lambda decode, n: _grid(decode, n, width=1.), 'Your plane ends at 1. It should show two standard deviations to each side.')})
+    'axes exchanged and upside down': (lambda decode, n: _grid(decode, n, across=1, up=False), 'Your axes are exchanged, and the rows are upside down: the first number runs from left to right, the second one from bottom to top, so the first row has the largest.'),
+    'one spread': (lambda decode, n: _grid(decode, n, width=1.), 'Your plane ends at 1. It should run from -2 to 2.')})
 
 # %% ../../nbs/workshop/77_a4_key.ipynb #a25085f9
 KEY['hausdorff'] = Key(lambda made, real: torch.cdist(made, real).min(1).values.max(), {

@@ -27,7 +27,7 @@ KEY['crossed'] = Key(_cross, {
                      'Your loss grows with the batch: it is a sum, and it should be a mean over images and pixels.'),
     'one code detached': (lambda encoder, decoder, x, x_aug: _mse(decoder(encoder(x).detach()), x_aug) + _mse(decoder(encoder(x_aug)), x), 'One of the two codes is cut off from the encoder. Both must learn.')})
 
-# %% ../../nbs/workshop/79_a5_key.ipynb #1f886872
+# %% ../../nbs/workshop/79_a5_key.ipynb #c2d5cbcc
 def _learn(encoder, decoder, loss_of, xs, augmented, learners=None):
     optimizer = torch.optim.SGD(learners or encoder.parameters(), lr=.05)
     for x, x_aug in zip(xs, augmented):
@@ -39,7 +39,7 @@ def _decoder_too(encoder, decoder, *rest): _learn(encoder, decoder, *rest, learn
 def _decoder_only(encoder, decoder, *rest): _learn(encoder, decoder, *rest, learners=[*decoder.parameters()])
 
 KEY['learn'] = Key(_learn, {
-    'decoder trained': (_decoder_too, 'Your decoder learns, too. Then it can learn to draw a compromise of both images, and the codes need not meet. Only the encoder goes to the optimizer.'),
+    'decoder trained': (_decoder_too, 'Your decoder also learns. Then it can learn to draw a compromise of both images, and the codes need not meet. Only the encoder goes to the optimizer.'),
     'only the decoder': (_decoder_only, 'Your decoder learns, and your encoder stands still. It should be the other way round.'),
     'nobody learns': (lambda encoder, decoder, loss_of, xs, augmented: None, 'Nothing has moved. Does each batch have a backward pass and a step of the optimizer?')})
 
@@ -60,15 +60,15 @@ def _each(x, changes, probabilities):
         if torch.rand(()) < probability: x = change(x)
     return x
 
-# %% ../../nbs/workshop/79_a5_key.ipynb #9c58414f
+# %% ../../nbs/workshop/79_a5_key.ipynb #b373a54c
 def _relative(z, z_aug): return (z - z_aug).norm(dim=1).mean() / (z - z_aug.roll(1, 0)).norm(dim=1).mean()
 
 KEY['distance'] = Key(_relative, {
-    'no yardstick': (lambda z, z_aug: (z - z_aug).norm(dim=1).mean(), 'Your distance has no yardstick: an encoder that halves all its codes would seem better. Divide by the distance to the augmented code of the next image.'),
+    'no yardstick': (lambda z, z_aug: (z - z_aug).norm(dim=1).mean(), 'Your distance has no yardstick: an encoder that halves all its codes would seem better. Divide by the distance to the augmented code of another image, `z_aug.roll(1, 0)`.'),
     'squared': (lambda z, z_aug: (z - z_aug).square().sum(1).mean() / (z - z_aug.roll(1, 0)).square().sum(1).mean(), 'You take squares of distances. We want the mean distances themselves.'),
     'mean of ratios': (lambda z, z_aug: ((z - z_aug).norm(dim=1) / (z - z_aug.roll(1, 0)).norm(dim=1)).mean(), 'You divide for each image and then take the mean: an image whose neighbour is alike counts most. Divide the two means.'),
     'upside down': (lambda z, z_aug: 1 / _relative(z, z_aug), 'Your fraction is upside down: near codes should give a small number.'),
-    'own yardstick': (lambda z, z_aug: (z - z_aug).norm(dim=1).mean() / (z - z.roll(1, 0)).norm(dim=1).mean(), 'Your yardstick is the distance between two images as they are. Compare like with like: z with the augmented code of the next image.')})
+    'own yardstick': (lambda z, z_aug: (z - z_aug).norm(dim=1).mean() / (z - z.roll(1, 0)).norm(dim=1).mean(), 'Your yardstick is the distance between two images as they are. Compare like with like: z with the augmented code of another image, `z_aug.roll(1, 0)`.')})
 
 # %% ../../nbs/workshop/79_a5_key.ipynb #575bfbb3
 def _nearest_mean(codes, labels, test_codes, test_labels):

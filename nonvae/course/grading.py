@@ -92,7 +92,7 @@ def release(folder: str | os.PathLike) -> list[str]:
     finally: shutil.rmtree(build)
     return list(assignments())
 
-# %% ../../nbs/workshop/63_grading.ipynb #183bfbe2
+# %% ../../nbs/workshop/63_grading.ipynb #7f245b24
 @dataclass
 class Submission:
     "One student's notebook for one assignment, and what became of it."
@@ -146,7 +146,7 @@ async def execute(submission: Submission, seeds: list[int], protected: list[Path
     hidden = [file for path in files for file in (path, *path.parent.glob(f'__pycache__/{path.stem}.*'))]
     environment = {'PATH': os.environ.get('PATH', ''), 'HOME': folder, 'TMPDIR': folder, 'MPLCONFIGDIR': os.environ.get('MPLCONFIGDIR', f'{folder}/.cache'),
                    'IPYTHONDIR': f'{folder}/.cache', 'TORCHINDUCTOR_CACHE_DIR': f'{folder}/.cache', 'NONVAE_CACHE': str(cache_folder()),
-                   'OMP_NUM_THREADS': '1', 'MPLBACKEND': 'agg', 'PYTHONDONTWRITEBYTECODE': '1', SECRET: ','.join(map(str, seeds)), 'NONVAE_GUARD_OWN': folder, 'NONVAE_GUARD_REPORT': report,
+                   'OMP_NUM_THREADS': '1', 'NONVAE_PROCESSES': '1', 'MPLBACKEND': 'agg', 'PYTHONDONTWRITEBYTECODE': '1', SECRET: ','.join(map(str, seeds)), 'NONVAE_GUARD_OWN': folder, 'NONVAE_GUARD_REPORT': report,
                    'NONVAE_GUARD_PROTECTED': os.pathsep.join(map(str, [*protected, base, *hidden])), 'NONVAE_GUARD_CLOSED': os.pathsep.join(closed),
                    'NONVAE_GUARD_MEMORY': str(memory), 'NONVAE_GUARD_SECONDS': str(round(2 * limit))}
     client = client_of(submission, folder, environment, cell_limit)

@@ -2,8 +2,8 @@
 
 # %% auto #0
 __all__ = ['Observation', 'OPEN_SEEDS', 'SECRET', 'MIME', 'LIMIT', 'NotYet', 'Question', 'Key', 'observed', 'as_array', 'stopped',
-           'Verdict', 'agree', 'same', 'judge', 'settled', 'difference', 'prove', 'Checks', 'checks', 'questions',
-           'key', 'pack', 'unpack', 'publish']
+           'Verdict', 'agree', 'same', 'judge', 'settled', 'truth', 'difference', 'prove', 'Checks', 'checks',
+           'questions', 'key', 'pack', 'unpack', 'publish']
 
 # %% ../../nbs/workshop/60_questions.ipynb #04bb6b81
 import base64
@@ -44,7 +44,7 @@ class Key:
     right: Any
     mistakes: dict[str, tuple[Any, str]] = field(default_factory=dict)
 
-# %% ../../nbs/workshop/60_questions.ipynb #6ea4dc4e
+# %% ../../nbs/workshop/60_questions.ipynb #e35c3266
 def observed(question: Question, answer: Any, seed: int) -> dict[str, np.ndarray]:
     """What there is to see of an answer, as arrays by name.
 
@@ -55,6 +55,9 @@ def observed(question: Question, answer: Any, seed: int) -> dict[str, np.ndarray
             seen = question.observe(answer, seed)
         return {name: as_array(value) for name, value in seen.items()}
     except (NotImplementedError, NotYet): raise
+    except TypeError as error:
+        if 'NoneType' in str(error): raise NotYet(f'It returns nothing where it should return something. Does it end with `return`? ({stopped(error)})') from None
+        raise NotYet(stopped(error)) from None
     except Exception as error: raise NotYet(stopped(error)) from None
 
 def as_array(value: Any) -> np.ndarray:
@@ -75,7 +78,7 @@ def stopped(error: Exception) -> str:
     said = ' '.join(str(error).split())[:300]
     return f'It stops with {type(error).__name__}{line}: {said}'
 
-# %% ../../nbs/workshop/60_questions.ipynb #8ee2e2dd
+# %% ../../nbs/workshop/60_questions.ipynb #2d890797
 @dataclass(frozen=True)
 class Verdict:
     "Whether an answer is right, the sentence for it, and the name of the known mistake, if it is one."
@@ -106,6 +109,8 @@ def judge(question: Question, key: Key, observations: Mapping[int, dict[str, np.
 def settled(question: Question, seen: Mapping[str, np.ndarray], seed: int) -> dict[str, np.ndarray]:
     return {name: as_array(value) for name, value in question.settle(dict(seen), seed).items()}
 
+def truth(value: np.ndarray) -> bool: return value.size == 1 and float(value) in (0., 1.)
+
 def difference(mine: Mapping[str, np.ndarray], wanted: Mapping[str, np.ndarray], tolerance: float) -> str:
     "The first thing that differs between two observations."
     for name, right in wanted.items():
@@ -114,6 +119,7 @@ def difference(mine: Mapping[str, np.ndarray], wanted: Mapping[str, np.ndarray],
         if got.shape != right.shape: return f'The shape of the {name} is {got.shape}, but it should be {right.shape}.'
         if not np.isfinite(got).all(): return f'The {name} is not finite.'
         if not same(got, right, tolerance):
+            if right.size == 1 and truth(right) and truth(got): return f'This {"does not hold" if right else "should not hold"}: {name}.'
             if right.size == 1: return f'The {name} is {float(got):.4g} on our example, but it should be {float(right):.4g}.'
             return f'The {name} differs from the right one.'
     return 'Something else is returned than what was asked for.'
