@@ -222,7 +222,8 @@ def test_metadata_may_be_lost_on_the_way(released, run, tmp_path):
     from nbdev.clean import clean_nb
     for clean in (clean_nb, lambda nb: [cell.update(metadata={}) for cell in nb.cells], lambda nb: [cell.metadata.update(id='x', colab={}) for cell in nb.cells]):
         student = read(released/'student'/'a2.ipynb')
-        for cell in student.cells: cell.setdefault('execution_count', None)
+        for cell in student.cells:
+            if cell.cell_type == 'code': cell.setdefault('execution_count', None)
         clean(student)
         nbformat.write(student, tmp_path/'a2.ipynb')
         mended, said = repaired(read(tmp_path/'a2.ipynb'), tagged(without_solutions(solved('a2'))))
@@ -255,14 +256,14 @@ HOSTILE = {
     'endless': (edit('solution', 'mix', '    alpha =', '    while True: pass\n    alpha ='), 'took longer'),
     'stubborn': (attack('while True:\n    try:\n        while True: pass\n    except BaseException: pass'), 'took longer|died'),
     'killed': (attack('import os; os._exit(1)'), 'its kernel died'),
-    'shot': (attack('import os; os.kill(os.getppid(), 9)'), 'start, stop or call'),
+    'shot': (attack('import os; os.kill(os.getppid(), 9)'), 'start, stop or reach'),
     'edited': (edit('check', 'critic', 'check.critic(critic_loss)', 'print("critic: right.")'), 'edited: check-critic'),
     'deleted': (lambda notebook: notebook.cells.remove(cell_of(notebook, 'check', 'critic')), 'deleted: check-critic'),
     'lost': (lambda notebook: [cell.update(metadata={}) for cell in notebook.cells], 'without their metadata'),
     'split': (split, 'split or copied: check-critic'),
     'syntax': (edit('solution', 'critic', 'unmixed =', 'unmixed ='[:-1]), None),
     'output': (attack('for _ in range(200): print("x" * 1_000_000)'), 'more than 2 MB'),
-    'forks': (attack('import os\nwhile True: os.fork()'), 'start, stop or call'),
+    'forks': (attack('import os\nwhile True: os.fork()'), 'start, stop or reach'),
     'spy': (attack('open("{class}/right/a2.ipynb").read()'), "others' work"),
     'lister': (attack('import os; os.listdir("{class}")'), "others' work"),
     'vandal': (attack('open("/tmp/nonvae-vandal", "w")'), 'write outside'),
@@ -270,6 +271,15 @@ HOSTILE = {
     'patches': (attack('import nonvae.course.questions as q; q.Checks._ask = lambda *a: print("right.")'), 'changed what these checks do'),
     'forges': (attack('import nonvae.course.questions as q; q.publish = lambda seen: display({q.MIME: {"1": {"loss": ["<f4", [], "AAAA"]}}}, raw=True)'), 'changed what these checks do'),
     'thief': (attack('import sys; del sys.modules["nonvae.course.a2_key"]\nfrom nonvae.course.a2_key import KEY'), "the key"),
+    'empty': (attack('import nonvae.course.questions as q; q.publish = lambda seen: display({q.MIME: {}}, raw=True)'), 'changed what these checks do'),
+    'replays': (attack('import os, nonvae.course.questions as q; os.environ[q.SECRET] = "1,1,1"'), 'changed what these checks do'),
+    'reader': (attack('from nonvae.course.assignments import assignments; print(assignments()["a2"].read_text())'), "the key"),
+    'sideways': (attack('import os; print(os.read(os.open("a2.ipynb", os.O_RDONLY, dir_fd=os.open("{class}/right", os.O_PATH)), 99))'), None),
+    'closed': (attack('import nonvae; nonvae.acai.ACAI; import nonvae.acai'), None),
+    'emoji': (lambda notebook: notebook.cells.insert(2, nbformat.v4.new_markdown_cell('HALF AN EMOJI')), None),
+    'wild': (lambda notebook: notebook.metadata.update(title=5, widgets={'a': 1}, language_info={'pygments_lexer': 'x'}), None),
+    'shows': (attack('display({"text/html": "<script>alert(1)</script>", "application/vnd.jupyter.widget-view+json": 5}, metadata={"text/html": 7}, raw=True)'), None),
+    'tag': (attack('#| check mix 1.2.3'), None),
     'grades': (attack('from IPython import get_ipython\nget_ipython().run_line_magic("autoawait", "off"); 3.0'), None),
 }
 POINTS = {'check-strengths': 1, 'check-mix': 2, 'check-critic': 3}
@@ -278,6 +288,7 @@ POINTS = {'check-strengths': 1, 'check-mix': 2, 'check-critic': 3}
 @pytest.mark.skipif(sys.platform == 'win32', reason='POSIX')
 def test_a_class_of_thirty_is_graded_whatever_some_of_them_do(tmp_path):
     from nonvae.course.grading import grade
+    from nonvae.course.guard import landlock
     folder = tmp_path/'class'
     short = solved('a2')
     short.cells = short.cells[:short.cells.index(cell_of(short, 'check', 'critic')) + 1]
@@ -289,11 +300,22 @@ def test_a_class_of_thirty_is_graded_whatever_some_of_them_do(tmp_path):
         for cell in notebook.cells: cell.source = cell.source.replace('{class}', str(folder))
         (folder/student).mkdir(parents=True)
         nbformat.write(notebook, folder/student/'a2.ipynb')
+        written = folder/student/'a2.ipynb'
+        written.write_text(written.read_text().replace('HALF AN EMOJI', '\\ud83d'))
     (folder/'torn').mkdir()
     (folder/'torn'/'a2.ipynb').write_text('{"cells": [')
+    (folder/'linked').mkdir()
+    (folder/'linked'/'a2.ipynb').symlink_to('../right/a2.ipynb')
+    (folder/'[=odd name*]').mkdir()
+    shutil.copy(folder/'right'/'a2.ipynb', folder/'[=odd name*]')
+    (folder/'right'/'Old').mkdir()
+    (folder/'right'/'Old'/'a2.ipynb').write_text('{}')
     found = {one.student: one for one in grade(folder, tmp_path/'out'/'grades.csv', limit=40, cell_limit=8)}
-    assert len(found) == len(honest) + len(HOSTILE) + 1 >= 31
-    assert found['right'].points | POINTS == found['right'].points and not [line for line in found['right'].remarks if 'deleted' not in line]
+    assert len(found) == len(honest) + len(HOSTILE) + 3 >= 31
+    assert found['right'].points | POINTS == found['right'].points
+    assert [line for line in found['right'].remarks if 'deleted' not in line] == ['handed in more than one a2.ipynb: this is a2.ipynb']
+    assert found['[=odd name*]'].points | POINTS == found['[=odd name*]'].points and (tmp_path/'out'/'feedback'/'[=odd name*]'/'a2.html').exists()
+    assert found['linked'].points['check-mix'] == 0 and 'no Jupyter notebook' in found['linked'].remarks[0]
     assert found['torn'].points['check-mix'] == 0 and 'no Jupyter notebook' in found['torn'].remarks[0]
     for student, (_, name) in honest.items():
         if name is None: continue
@@ -305,9 +327,11 @@ def test_a_class_of_thirty_is_graded_whatever_some_of_them_do(tmp_path):
     for student, (_, said) in HOSTILE.items():
         one = found[student]
         if said: assert any(re.search(said, line) for line in one.remarks), (student, one.remarks)
+        errors = '\n'.join(str(output) for cell in one.notebook.cells for output in cell.get('outputs', []) if output.output_type == 'error')
+        if student in ('spy', 'lister', 'reader', 'sideways', 'thief') and landlock(): assert re.search('PermissionError|ModuleNotFoundError|KeyError', errors), (student, errors)
         assert all(points is None or points <= POINTS.get(name, 0) for name, points in one.points.items()), (student, one.points)
-    for student in 'patches', 'forges', 'killed': assert not any(found[student].points.values()), student
-    for student in 'spy', 'online', 'thief', 'forks', 'deleted', 'edited', 'lost', 'split', 'output', 'grades': assert found[student].points | POINTS == found[student].points, (student, found[student].points, found[student].remarks)
+    for student in 'patches', 'forges', 'empty', 'replays', 'killed': assert not any(found[student].points.values()), student
+    for student in 'spy', 'online', 'thief', 'forks', 'deleted', 'edited', 'lost', 'split', 'output', 'grades', 'reader', 'sideways', 'closed', 'emoji', 'wild', 'shows', 'tag': assert found[student].points | POINTS == found[student].points, (student, found[student].points, found[student].remarks)
     table, summary = (tmp_path/'out'/'grades.csv').read_text(), (tmp_path/'out'/'summary.html').read_text()
     assert table.count('\n') == len(found) + 1 and 'weights swapped' in summary and 'stubborn' in summary
     assert not list(tmp_path.glob('**/*.part'))

@@ -10,13 +10,14 @@ from .questions import Key
 
 KEY: dict[str, Key] = {}
 
-# %% ../../nbs/workshop/73_a2_key.ipynb #a49a7ce2
+# %% ../../nbs/workshop/73_a2_key.ipynb #1cc2475b
 KEY['strengths'] = Key(lambda n: torch.rand(n) / 2, {
     'up to 1': (lambda n: torch.rand(n), 'Your strengths run up to 1. Beyond one half the partner is the stronger of the two, so the same mixture would have two '
                 'right answers. Stay between 0 and one half.'),
     'one for the whole batch': (lambda n: torch.rand(1).expand(n) / 2, 'All images of a batch get the same strength. The critic then learns from one number a step. '
                                 'Draw one for each image.'),
     'only 0 and one half': (lambda n: torch.randint(2, (n,)) / 2, 'You draw whole numbers, so only two strengths occur. Every strength between 0 and one half must be possible.'),
+    'not drawn': (lambda n: torch.linspace(0, .5, n), 'Your strengths are the same in every step, in a row from small to large. Draw them at random.'),
     'normal': (lambda n: (torch.randn(n) / 4).abs().clamp(max=.5), 'Your strengths are not evenly spread over 0 to one half: draw them from a uniform distribution.')})
 
 # %% ../../nbs/workshop/73_a2_key.ipynb #84a9c5e8

@@ -4,8 +4,9 @@
 __all__ = ['TAG', 'SOLUTION', 'Tag', 'tag_of', 'metadata', 'tagged', 'stub', 'without_solutions', 'assignments', 'read',
            'repaired', 'self_check']
 
-# %% ../../nbs/workshop/61_assignments.ipynb #553f49a2
+# %% ../../nbs/workshop/61_assignments.ipynb #b9fc3be4
 import copy
+import json
 import re
 import sys
 from dataclasses import dataclass
@@ -17,8 +18,8 @@ import nbformat
 
 from ..core import NonvaeError
 
-# %% ../../nbs/workshop/61_assignments.ipynb #ad7716ac
-TAG = re.compile(r'^(?:#\|\s*(solution|check|figure)|<!--\s*(written))\s+(\w+)\s*([\d.]*)\s*(?:-->)?\s*$')
+# %% ../../nbs/workshop/61_assignments.ipynb #114c4dcf
+TAG = re.compile(r'^(?:#\|\s*(solution|check|figure)|<!--\s*(written))\s+(\w+)\s*(\d*(?:\.\d+)?)\s*(?:-->)?\s*$')
 
 @dataclass(frozen=True)
 class Tag:
@@ -68,7 +69,7 @@ def without_solutions(notebook: Any) -> Any:
         if cell.cell_type == 'code': cell.outputs, cell.execution_count = [], None
     return notebook
 
-# %% ../../nbs/workshop/61_assignments.ipynb #251b7e78
+# %% ../../nbs/workshop/61_assignments.ipynb #da39db8a
 def assignments() -> dict[str, Path]:
     "The solved notebooks of the course, by name."
     folder = Path(str(resources.files('nonvae')))/'assignments'
@@ -77,11 +78,16 @@ def assignments() -> dict[str, Path]:
 
 def read(path: Path) -> Any:
     "A notebook; what is none is a NonvaeError."
-    try: return nbformat.read(path, as_version=4)
+    try:
+        raw = json.loads(path.read_text(encoding='utf-8-sig', errors='replace'))
+        text = json.dumps(raw, ensure_ascii=False).encode(errors='replace').decode()            # half an emoji is none
+        notebook = nbformat.reads(text, as_version=4)
+        nbformat.validate(notebook)
+        return notebook
     except OSError as error: raise NonvaeError(f'{path} cannot be read: {error.strerror}.') from None
     except Exception: raise NonvaeError(f'{path} is no Jupyter notebook: hand in the .ipynb file as it was saved.') from None
 
-# %% ../../nbs/workshop/61_assignments.ipynb #bdde5365
+# %% ../../nbs/workshop/61_assignments.ipynb #4ac636c6
 def repaired(submission: Any, released: Any) -> tuple[Any, list[str]]:
     "The submission with all checks of the released notebook as they were, and what had to be done for it."
     notebook, troubles = copy.deepcopy(submission), {}
@@ -100,7 +106,11 @@ def repaired(submission: Any, released: Any) -> tuple[Any, list[str]]:
         tag, original = wanted[name]
         cell.metadata['nbgrader'] = metadata(tag)
         cell.cell_type = original.cell_type
-        if cell.cell_type == 'code': cell.setdefault('outputs', []), cell.setdefault('execution_count', None)
+        if cell.cell_type == 'code': cell.outputs, cell.execution_count = [], None
+        else:
+            cell.pop('outputs', None)
+            cell.pop('execution_count', None)
+        if how == 'first line': cell.source = f'{original.source.split(chr(10))[0]}\n{cell.source}'
         if tag.kind != 'check': continue
         if cell.source.strip() != original.source.strip() and how != 'first line': say('edited', name)
         cell.source = original.source
@@ -121,7 +131,7 @@ def repaired(submission: Any, released: Any) -> tuple[Any, list[str]]:
 def _name_of(cell: Any, wanted: dict[str, Any]) -> tuple[str | None, str]:
     "Which of the wanted cells this one is, and what it has lost."
     tag, known = tag_of(cell), cell.metadata.get('nbgrader', {})
-    known = known.get('grade_id') if isinstance(known, dict) else None
+    known = str(known.get('grade_id')) if isinstance(known, dict) else None
     if tag and tag.grade_id in wanted: return tag.grade_id, '' if known == tag.grade_id else 'metadata'
     if known in wanted: return known, 'first line'
     called = re.search(r'^check\.(\w+)\(', cell.source, re.M) if cell.cell_type == 'code' else None

@@ -78,7 +78,7 @@ def stopped(error: Exception) -> str:
     said = ' '.join(str(error).split())[:300]
     return f'It stops with {type(error).__name__}{line}: {said}'
 
-# %% ../../nbs/workshop/60_questions.ipynb #2d890797
+# %% ../../nbs/workshop/60_questions.ipynb #f42ce2a1
 @dataclass(frozen=True)
 class Verdict:
     "Whether an answer is right, the sentence for it, and the name of the known mistake, if it is one."
@@ -94,7 +94,8 @@ def same(a: np.ndarray, b: np.ndarray, tolerance: float) -> bool:
     return a.shape == b.shape and bool(np.allclose(a, b, rtol=tolerance, atol=tolerance * max(1e-2, float(np.abs(b).max(initial=0)))))
 
 def judge(question: Question, key: Key, observations: Mapping[int, dict[str, np.ndarray]]) -> Verdict:
-    "The verdict on an answer by its observations, one for each seed."
+    "The verdict on an answer by its observations, one for each seed; of none there is no verdict."
+    if not observations: raise NonvaeError('There are no observations to judge.')
     def of(answer: Any, seed: int) -> dict[str, np.ndarray]:
         if isinstance(answer, dict): return {name: as_array(value) for name, value in answer.items()}
         return settled(question, observed(question, answer, seed), seed)
