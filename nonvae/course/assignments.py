@@ -69,7 +69,7 @@ def without_solutions(notebook: Any) -> Any:
         if cell.cell_type == 'code': cell.outputs, cell.execution_count = [], None
     return notebook
 
-# %% ../../nbs/workshop/61_assignments.ipynb #da39db8a
+# %% ../../nbs/workshop/61_assignments.ipynb #13bb5d57
 def assignments() -> dict[str, Path]:
     "The solved notebooks of the course, by name."
     folder = Path(str(resources.files('nonvae')))/'assignments'
@@ -80,6 +80,7 @@ def read(path: Path) -> Any:
     "A notebook; what is none is a NonvaeError."
     try:
         raw = json.loads(path.read_text(encoding='utf-8-sig', errors='replace'))
+        raw['metadata'] = {'kernelspec': {'display_name': 'python3', 'language': 'python', 'name': 'python3'}}      # whatever it was
         text = json.dumps(raw, ensure_ascii=False).encode(errors='replace').decode()            # half an emoji is none
         notebook = nbformat.reads(text, as_version=4)
         nbformat.validate(notebook)
