@@ -3,7 +3,7 @@
 # %% auto #0
 __all__ = ['CREATE', 'ADD', 'RESTRICT', 'FILES', 'READ', 'WRITE', 'REFER', 'TRUNCATE', 'NETWORK', 'OTHERS', 'PROCESSES',
            'NETWORK_EVENTS', 'CHANGES', 'LISTS', 'landlock', 'fence', 'libraries', 'visible', 'within', 'tripwire',
-           'limit', 'main']
+           'limit', 'brief', 'main']
 
 # %% ../../nbs/workshop/62_guard.ipynb #23725e43
 import ctypes
@@ -121,7 +121,20 @@ def limit(memory: int, seconds: int) -> None:
         if most != resource.RLIM_INFINITY: value = min(value, most)
         resource.setrlimit(what, (value, value))
 
-# %% ../../nbs/workshop/62_guard.ipynb #1b9d32f4
+# %% ../../nbs/workshop/62_guard.ipynb #e80b40ea
+def brief(stream: Any, report: int, most: int = 2**21) -> None:
+    "Let a stream drop what is written to it after `most` characters; that it did is told to `report`."
+    passed, left = stream.write, most
+
+    def shortened(text: str) -> int:
+        nonlocal left
+        if left > 0 >= left - len(text): write(report, b'write more than 2 MB\n')
+        left -= len(text)
+        return passed(text) if left > 0 else len(text)
+
+    stream.write = shortened
+
+# %% ../../nbs/workshop/62_guard.ipynb #f8561599
 def main() -> None:
     "Start a guarded kernel. The environment says how: what the grader sets and nobody else."
     def paths(name: str) -> list[str]: return [path for path in os.environ.pop(f'NONVAE_GUARD_{name}', '').split(os.pathsep) if path]
@@ -144,6 +157,7 @@ def main() -> None:
     fence([*libraries([*hidden, *protected]), *cache, connection], own)
     app = IPKernelApp.instance()
     app.initialize(sys.argv[1:])
+    for stream in (sys.stdout, sys.stderr): brief(stream, report)
     sys.addaudithook(tripwire(own, [*protected, *hidden], report))
     app.start()
 
