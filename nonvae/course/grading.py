@@ -320,7 +320,7 @@ def _book(submission: Submission, tree: Path, feedback: Path) -> None:
     except Exception as error:                              # one student's notebook must not cost the others their grades
         submission.remark(f'has no feedback page: nbgrader could not read it ({type(error).__name__})')
 
-# %% ../../nbs/workshop/63_grading.ipynb #263c5280
+# %% ../../nbs/workshop/63_grading.ipynb #c366b130
 def write_grades(found: list[Submission], out: Path) -> None:
     "One row for each student and assignment: the points of every question, their sum, and what was remarkable."
     names = list(dict.fromkeys(name for submission in found for name in submission.points))
@@ -343,7 +343,7 @@ def summary(found: list[Submission]) -> str:
         for question in questions(name):
             verdicts = [submission.verdicts[question] for submission in mine if question in submission.verdicts]
             right = sum(verdict.right for verdict in verdicts)
-            mistakes = Counter(verdict.mistake or 'something else' for verdict in verdicts if not verdict.right).most_common(4)
+            mistakes = Counter(verdict.mistake or 'something else' for verdict in verdicts if not verdict.right).most_common(8)
             said = ', '.join(f'{html.escape(mistake)} ({count})' for mistake, count in mistakes)
             rows.append(f'<tr><td>{name}</td><td>{question}</td><td><meter max="{len(verdicts)}" value="{right}"></meter> {right} of {len(verdicts)}</td><td>{said}</td></tr>')
     remarks = [f'<li><b>{html.escape(submission.student)}</b>, {submission.assignment}: {html.escape("; ".join(submission.remarks))}</li>'
