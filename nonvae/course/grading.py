@@ -95,7 +95,7 @@ def release(folder: str | os.PathLike) -> list[str]:
     finally: shutil.rmtree(build)
     return list(assignments())
 
-# %% ../../nbs/workshop/63_grading.ipynb #00be96fd
+# %% ../../nbs/workshop/63_grading.ipynb #6f064a41
 @dataclass
 class Submission:
     "One student's notebook for one assignment, and what became of it."
@@ -136,7 +136,7 @@ def client_of(submission: Submission, base: str, environment: dict[str, str], ce
     written: Counter = Counter()
     sockets = {'transport': 'ipc', 'ip': f'{base}/work/.k'} if sys.platform == 'linux' else {}
     return Client(submission.notebook, km=Kernel(connection_file=f'{base}/kernel.json', **sockets), timeout=cell_limit, interrupt_on_timeout=True,
-                  allow_errors=True, raise_on_iopub_timeout=False, resources={'metadata': {'path': f'{base}/work'}},
+                  allow_errors=True, raise_on_iopub_timeout=False, iopub_timeout=60, resources={'metadata': {'path': f'{base}/work'}},
                   error_on_timeout={'ename': 'Timeout', 'evalue': '', 'traceback': [f'This cell took longer than {cell_limit:.0f} seconds.']})
 
 # %% ../../nbs/workshop/63_grading.ipynb #7c1a4f9b
