@@ -34,7 +34,7 @@ from .assignments import assignments, read, repaired, tag_of, tagged, without_so
 from .questions import MIME, SECRET, NotYet, Verdict, judge, key, questions, unpack
 from ..data import cache_folder
 
-# %% ../../nbs/workshop/63_grading.ipynb #02aad713
+# %% ../../nbs/workshop/63_grading.ipynb #aa0f574b
 @contextmanager
 def nbgrader_course(folder: Path) -> Iterator[Any]:
     "nbgrader's configuration for a course in `folder`; without nbgrader a NonvaeError."
@@ -54,6 +54,7 @@ def nbgrader_course(folder: Path) -> Iterator[Any]:
     config.Autograde.autograde_preprocessors = [LimitOutput, SaveAutoGrades, AssignLatePenalties, CheckCellMetadata]
     yield config
 
+# %% ../../nbs/workshop/63_grading.ipynb #8c327310
 def convert(kind: str, config: Any, assignment: str, student: str = '*') -> None:
     "Run one of nbgrader's converters: GenerateAssignment, Autograde or GenerateFeedback."
     from nbgrader import converters
@@ -70,6 +71,7 @@ def convert(kind: str, config: Any, assignment: str, student: str = '*') -> None
     except Exception as error: raise NonvaeError(f'nbgrader could not convert {assignment} of {student}: {error}.') from error
     except SystemExit: raise NonvaeError(f'nbgrader could not convert {assignment} of {student}.') from None
 
+# %% ../../nbs/workshop/63_grading.ipynb #871229ab
 def release(folder: str | os.PathLike) -> list[str]:
     """Write `student`, the notebooks without solutions, and `instructor`, a course of nbgrader, into a new or empty folder.
 
@@ -179,7 +181,7 @@ async def execute(submission: Submission, seeds: list[int], protected: list[Path
             submission.remark(f'a cell took longer than {cell_limit:.0f} seconds')
         shutil.rmtree(base, ignore_errors=True)
 
-# %% ../../nbs/workshop/63_grading.ipynb #46650da1
+# %% ../../nbs/workshop/63_grading.ipynb #2c5fadea
 def judged(submission: Submission, seeds: list[int]) -> None:
     "Put the verdicts on a submission in place of the outputs of its checks, which were asked with these seeds."
     asked, keys, tampered = questions(submission.assignment), key(submission.assignment), []
@@ -194,6 +196,7 @@ def judged(submission: Submission, seeds: list[int]) -> None:
                         nbformat.v4.new_output('error', ename='NotYet', evalue=verdict.sentence, traceback=[said])]
     if tampered: submission.remark(f'changed what these checks do, or forged what they saw: {", ".join(tampered)}')
 
+# %% ../../nbs/workshop/63_grading.ipynb #194fe8b7
 TAMPERED = 'tampered'
 
 def verdict_of(cell: Any, question: Any, answer: Any, seeds: list[int]) -> Verdict:
@@ -217,7 +220,7 @@ def verdict_of(cell: Any, question: Any, answer: Any, seeds: list[int]) -> Verdi
     if cell.get('execution_count') is None: return Verdict(False, 'The check was not reached.', 'not reached')
     return Verdict(False, 'The check did not do its work: the notebook has changed it.', TAMPERED)
 
-# %% ../../nbs/workshop/63_grading.ipynb #7f89e87c
+# %% ../../nbs/workshop/63_grading.ipynb #e38a7db5
 def submissions_in(folder: Path) -> list[Submission]:
     "All submissions below a folder: the first folder below it is the student's name. Of several copies the one nearest to it counts."
     known, found = assignments(), {}
@@ -231,6 +234,7 @@ def submissions_in(folder: Path) -> list[Submission]:
         raise NonvaeError(f'{folder} holds no submissions: they are expected as STUDENT/a1.ipynb, with one of {", ".join(known)}.')
     return sorted(found.values(), key=lambda one: (one.student, one.assignment))
 
+# %% ../../nbs/workshop/63_grading.ipynb #73e3b5ec
 def grade(folder: str | os.PathLike, out: str | os.PathLike = 'grades.csv', course: str | os.PathLike | None = None, jobs: int = 2, limit: float = 300.,
           cell_limit: float = 120., memory: int = 1500) -> list[Submission]:
     """Grade all submissions below `folder`: points to the CSV file `out`, and beside it `feedback`, a page for each, and `summary.html`.
@@ -257,6 +261,7 @@ def grade(folder: str | os.PathLike, out: str | os.PathLike = 'grades.csv', cour
     (out.parent/'summary.html').write_text(summary(found), encoding='utf-8', errors='replace')
     return found
 
+# %% ../../nbs/workshop/63_grading.ipynb #2358bccd
 async def _run_all(found: list[Submission], protected: list[Path], jobs: int, limit: float, cell_limit: float, memory: int) -> None:
     "Repair, run and judge all submissions, some at once."
     seeds, free = [secrets.randbelow(2**31) + 10 for _ in range(3)], asyncio.Semaphore(jobs)
@@ -279,6 +284,7 @@ async def _run_all(found: list[Submission], protected: list[Path], jobs: int, li
 
     await asyncio.gather(*(one(submission) for submission in found))
 
+# %% ../../nbs/workshop/63_grading.ipynb #22c86091
 def presentable(notebook: Any) -> Any:
     "What nbgrader's pages can show of a stranger's notebook: text and pictures, and none of its metadata but nbgrader's."
     notebook.metadata = {'kernelspec': {'display_name': 'python3', 'language': 'python', 'name': 'python3'}, 'language_info': {'name': 'python'}}
@@ -297,6 +303,7 @@ def name_in_book(student: str) -> str:
     if re.fullmatch(r'\w[\w.@-]{0,80}', student, re.ASCII): return student
     return f'student-{hashlib.sha256(os.fsencode(student)).hexdigest()[:8]}'
 
+# %% ../../nbs/workshop/63_grading.ipynb #1832dcc3
 def _book(submission: Submission, tree: Path, feedback: Path) -> None:
     "Enter a submission in the gradebook, and write its feedback. Points for checks come from the verdicts, those by hand from the book."
     from nbgrader.api import Gradebook
