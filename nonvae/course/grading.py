@@ -5,7 +5,7 @@ __all__ = ['OUTPUT', 'LIMIT', 'TOO_LONG', 'TAMPERED', 'nbgrader_course', 'conver
            'out_of_sight', 'execute', 'judged', 'verdict_of', 'submissions_in', 'grade', 'presentable', 'name_in_book',
            'write_grades', 'summary']
 
-# %% ../../nbs/workshop/63_grading.ipynb #5b925488
+# %% ../../nbs/workshop/63_grading.ipynb #a8ebf35a
 import asyncio
 import copy
 import csv
@@ -17,6 +17,7 @@ import secrets
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import warnings
 from collections import Counter
@@ -34,7 +35,7 @@ from .assignments import assignments, read, repaired, tag_of, tagged, without_so
 from .questions import MIME, SECRET, NotYet, Verdict, judge, key, questions, unpack
 from ..data import cache_folder
 
-# %% ../../nbs/workshop/63_grading.ipynb #aa0f574b
+# %% ../../nbs/workshop/63_grading.ipynb #d69ba326
 @contextmanager
 def nbgrader_course(folder: Path) -> Iterator[Any]:
     "nbgrader's configuration for a course in `folder`; without nbgrader a NonvaeError."
@@ -44,7 +45,6 @@ def nbgrader_course(folder: Path) -> Iterator[Any]:
     config.CourseDirectory.root = str(folder)
     config.CourseDirectory.course_id = 'nonvae'
     config.CourseDirectory.db_url = f'sqlite:///{folder.resolve()}/gradebook.db'
-    config.GenerateAssignment.logfile = config.Autograde.logfile = config.GenerateFeedback.logfile = ''
     config.LimitOutput.max_lines, config.LimitOutput.max_traceback = 200, 50
     from nbgrader.preprocessors import (AssignLatePenalties, CheckCellMetadata, ComputeChecksums, DeduplicateIds, LimitOutput, LockCells, OverwriteCells,
                                         SaveAutoGrades, SaveCells)
@@ -52,7 +52,10 @@ def nbgrader_course(folder: Path) -> Iterator[Any]:
     # the notebooks arrive here with outputs, and the verdicts are among them
     config.Autograde.sanitize_preprocessors = [DeduplicateIds, OverwriteCells, CheckCellMetadata]
     config.Autograde.autograde_preprocessors = [LimitOutput, SaveAutoGrades, AssignLatePenalties, CheckCellMetadata]
-    yield config
+    path = os.environ.get('PATH', '')                       # nbgrader calls `alembic`, which may not be on the path of a venv that is not active
+    os.environ['PATH'] = os.pathsep.join([sysconfig.get_path('scripts'), path])
+    try: yield config
+    finally: os.environ['PATH'] = path
 
 # %% ../../nbs/workshop/63_grading.ipynb #8c327310
 def convert(kind: str, config: Any, assignment: str, student: str = '*') -> None:
