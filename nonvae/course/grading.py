@@ -17,14 +17,13 @@ import secrets
 import shutil
 import subprocess
 import sys
-import sysconfig
 import tempfile
 import warnings
 from collections import Counter
 from contextlib import contextmanager
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from importlib import import_module
+from importlib import import_module, metadata
 from pathlib import Path
 from typing import Any
 
@@ -52,8 +51,9 @@ def nbgrader_course(folder: Path) -> Iterator[Any]:
     # the notebooks arrive here with outputs, and the verdicts are among them
     config.Autograde.sanitize_preprocessors = [DeduplicateIds, OverwriteCells, CheckCellMetadata]
     config.Autograde.autograde_preprocessors = [LimitOutput, SaveAutoGrades, AssignLatePenalties, CheckCellMetadata]
-    path = os.environ.get('PATH', '')                       # nbgrader calls `alembic`, which may not be on the path of a venv that is not active
-    os.environ['PATH'] = os.pathsep.join([sysconfig.get_path('scripts'), path])
+    path = os.environ.get('PATH', '')                       # nbgrader calls `alembic`, which may lie beside a Python that is not on the path
+    tools = {str(file.locate().resolve().parent) for file in metadata.files('alembic') or () if file.stem == 'alembic' and file.parent.name in ('bin', 'Scripts')}
+    os.environ['PATH'] = os.pathsep.join([*tools, path])
     try: yield config
     finally: os.environ['PATH'] = path
 
