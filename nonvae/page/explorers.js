@@ -12,8 +12,6 @@ import {gif} from './gif.js';
 
 // ---------------------------------------------------------------- what all have in common
 
-let count = 0;
-
 /** Bytes, as anywidget (DataView) and pages (Uint8Array) hand them over, in a buffer of their own. @param {DataView | Uint8Array} view */
 const buffer = view => /** @type {ArrayBuffer} */ (view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength));
 
@@ -27,7 +25,7 @@ function images_of(view, [height, width, channels]) {
  * @param {Store} store  @param {HTMLElement} root */
 function frame(store, root) {
     const message = element('p', {role: 'status', class: 'nonvae-message'}), box = element('div', {class: 'nonvae-page'});
-    const keys = Object.keys(store.get('models')).map(() => `model ${++count}`);
+    const keys = Object.keys(store.get('models')).map(() => engine().key());
     /** @type {(() => void)[]} */ const ends = [];
     root.append(box);
     const own = {
@@ -216,6 +214,7 @@ export function transfer(store, root) {
     for (const {below, above} of results) {
         below.canvas.width = below.canvas.height = 512;                 // an uploaded face keeps its own pixels
         above.canvas.setAttribute('aria-hidden', 'true');
+        above.canvas.setAttribute('role', 'presentation');
     }
     const small = element('canvas', {width: shape[1], height: shape[0]}), brush = /** @type {CanvasRenderingContext2D} */ (small.getContext('2d'));
 

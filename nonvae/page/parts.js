@@ -24,6 +24,9 @@ class Engine {
         };
     }
 
+    /** A name that no other model has. */
+    key() { return `model ${++this.count}`; }
+
     /** @param {string} question  one of `answers` in models.js  @param {any[]} rest  @returns {Promise<any>} */
     ask(question, ...rest) {
         return new Promise((resolve, reject) => {
@@ -130,7 +133,7 @@ export function pixels(grid, [height, width, channels]) {
  * @param {Shape} shape  @param {number} size  @param {string} words  @param {number} columns  @param {number} rows */
 export function picture(shape, size, words, columns = 1, rows = 1) {
     const [height, width] = shape, gap = columns * rows > 1 ? 1 : 0;
-    const canvas = element('canvas', {role: 'img', 'aria-label': words, width: columns * (width + gap) - gap,
+    const canvas = element('canvas', {role: 'img', 'aria-label': words, title: words, width: columns * (width + gap) - gap,
                                       height: rows * (height + gap) - gap, class: width < 64 ? 'nonvae-pixels' : 'nonvae-picture'});
     canvas.style.width = `${size}px`;
     const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext('2d'));

@@ -3,14 +3,14 @@
 # %% auto #0
 __all__ = ['Precision', 'ENGINE', 'as_bytes', 'trace', 'Packed', 'pack', 'run_in_node']
 
-# %% ../../nbs/workshop/35_engine.ipynb #9214c84e
+# %% ../../nbs/workshop/35_engine.ipynb #479dcb99
 import copy
 import json
 import operator
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -235,7 +235,7 @@ def trace(network: nn.Module, *examples: torch.Tensor, weights: list[torch.Tenso
         raise NonvaeError(f'The page cannot follow {type(network).__name__} ({" ".join(str(error).split())[:150]}): write its forward '
                           'as a plain sequence of layers.') from error
 
-# %% ../../nbs/workshop/35_engine.ipynb #e0ac56fa
+# %% ../../nbs/workshop/35_engine.ipynb #30264f4a
 @dataclass(frozen=True)
 class Packed:
     "A model as nonvae/page/engine.js reads it: what to compute (`description`, which is JSON), and the weights."
@@ -251,16 +251,17 @@ class _Mean(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor: return torch.chunk(self.encoder(x), 2, 1)[0]
 
 @torch.no_grad()
-def pack(model: Any, precision: Precision = 'float16') -> Packed:
-    """A model with `encoder` and `decoder`, or with two codes, for the page. Its `image_shape` must be known, which it is once
-    it came from a preset or has met images in training."""
+def pack(model: Any, precision: Precision = 'float16', image_shape: Sequence[int] | None = None) -> Packed:
+    """A model with `encoder` and `decoder`, or with two codes, for the page. It knows the shape of its images (C, H, W) once it
+    came from a preset or has met some in training; else say it."""
     while hasattr(model, 'autoencoder'): model = model.autoencoder
     two = isinstance(model, TwoCodes)
     if not isinstance(getattr(model, 'decoder', None), nn.Module) or not (two or isinstance(getattr(model, 'encoder', None), nn.Module)):
         raise NonvaeError(f'The page shows models with an encoder and a decoder, but got {type(model).__name__}.')
-    if model.image_shape is None: raise NonvaeError('The size of the images is not known yet: set model.image_shape, such as (1, 32, 32).')
+    shape = image_shape or model.image_shape
+    if shape is None: raise NonvaeError('The shape of the images is not known yet: say it, as in pack(model, image_shape=(1, 32, 32)).')
     weights: list[torch.Tensor] = []
-    image, networks = torch.zeros(1, *model.image_shape, device=model.device, dtype=next(model.parameters()).dtype), {}
+    image, networks = torch.zeros(1, *shape, device=model.device, dtype=next(model.parameters()).dtype), {}
     def add(name: str, network: nn.Module, *examples: torch.Tensor) -> Any:
         networks[name], value = trace(network, *examples, weights=weights)
         return value

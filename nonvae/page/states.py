@@ -4,9 +4,10 @@
 __all__ = ['images_to_show', 'class_name', 'as_models', 'check_model', 'packed_models', 'image_bytes', 'page_shape',
            'interpolation_state', 'transfer_state', 'Plane', 'plane_state', 'page_script', 'page_style']
 
-# %% ../../nbs/workshop/36_states.ipynb #632433ef
+# %% ../../nbs/workshop/36_states.ipynb #3f748f91
 import json
 import re
+from collections.abc import Sequence
 from importlib.resources import files
 from typing import Any
 
@@ -61,10 +62,10 @@ def check_model(model: Any, images: torch.Tensor, name: str = 'This model', code
         other = ('two codes', 'TransferExplorer') if codes == 1 else ('a single code', 'InterpolationExplorer')
         raise NonvaeError(f'{name} has {other[0]} for each image: look at it with {other[1]}.')
 
-# %% ../../nbs/workshop/36_states.ipynb #847dd2f5
-def packed_models(models: dict[str, Any], precision: Precision) -> dict[str, Any]:
-    "What the page computes with: `models`, {name: description}, and `weights`, bytes for each."
-    with model_lock: all_packed = {name: pack(model, precision) for name, model in models.items()}
+# %% ../../nbs/workshop/36_states.ipynb #d5805d87
+def packed_models(models: dict[str, Any], precision: Precision, image_shape: Sequence[int]) -> dict[str, Any]:
+    "What the page computes with: `models`, {name: description}, and `weights`, bytes for each. The shape is (C, H, W)."
+    with model_lock: all_packed = {name: pack(model, precision, image_shape) for name, model in models.items()}
     return {'models': {name: packed.description for name, packed in all_packed.items()}, 'weights': [packed.weights for packed in all_packed.values()]}
 
 def image_bytes(data: ImageSet) -> bytes:
@@ -80,7 +81,7 @@ def interpolation_state(models: Any, images: Any, thumbnails: int = 14, precisio
     (N, C, H, W) in [-1, 1], of which the first `thumbnails` can be chosen."""
     models, data = as_models(models), images_to_show(images, thumbnails, least=2)
     for name, model in models.items(): check_model(model, data[:1], name)
-    return {**packed_models(models, precision), 'images': image_bytes(data), 'shape': page_shape(data),
+    return {**packed_models(models, precision, data.shape), 'images': image_bytes(data), 'shape': page_shape(data),
             'names': [class_name(data, label) for label in data.labels], 'chosen': [i % len(data) for i in range(4)], 'corners': 2, 'across': .5,
             'down': .5, 'path': 'lerp'}
 
@@ -90,10 +91,10 @@ def transfer_state(models: Any, a: Any, b: Any, count: int = 6, precision: Preci
     models, givers, faces = as_models(models), images_to_show(a, count), images_to_show(b, count)
     for name, model in models.items():
         for data in (faces, givers): check_model(model, data[:1], name, codes=2)
-    return {**packed_models(models, precision), 'givers': image_bytes(givers), 'wearers': image_bytes(faces), 'shape': page_shape(faces),
+    return {**packed_models(models, precision, faces.shape), 'givers': image_bytes(givers), 'wearers': image_bytes(faces), 'shape': page_shape(faces),
             'faces': [0, 1 % len(faces)], 'chosen': [0, 1 % len(givers)], 'strength': 1., 'giver_mix': 0., 'face_mix': 0.}
 
-# %% ../../nbs/workshop/36_states.ipynb #ef73ba8d
+# %% ../../nbs/workshop/36_states.ipynb #8c6bede5
 class Plane:
     """The codes of `images` (N, C, H, W) as dots (N, 2): the latent space itself if a code has two numbers,
     else its best plane (PCA)."""
@@ -135,7 +136,7 @@ def plane_state(models: Any, images: Any, count: int = 1000, precision: Precisio
     check_model(model, data[:1], name)
     kinds = np.unique(data.labels)
     labels = np.searchsorted(kinds, data.labels).tolist()
-    return {**packed_models(models, precision), **Plane(model, data[:]).state(), 'images': image_bytes(data), 'shape': page_shape(data), 'labels': labels,
+    return {**packed_models(models, precision, data.shape), **Plane(model, data[:]).state(), 'images': image_bytes(data), 'shape': page_shape(data), 'labels': labels,
             'classes': [class_name(data, label) for label in kinds], 'place': [.5, .5]}
 
 # %% ../../nbs/workshop/36_states.ipynb #a5881560

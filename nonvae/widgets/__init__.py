@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nonvae.widgets.augmentation import AugmentationExplorer
-    from nonvae.widgets.interpolation import InterpolationExplorer
-    from nonvae.widgets.latent import LatentExplorer
+    from nonvae.widgets.explorer import InterpolationExplorer, LatentExplorer, TransferExplorer
     from nonvae.widgets.panel import Panel
     from nonvae.widgets.training import TrainingPanel
-    from nonvae.widgets.transfer import TransferExplorer
 
-_ROOMS = {'AugmentationExplorer': 'augmentation', 'InterpolationExplorer': 'interpolation', 'LatentExplorer': 'latent',
-          'Panel': 'panel', 'TrainingPanel': 'training', 'TransferExplorer': 'transfer'}
+_ROOMS = {'AugmentationExplorer': 'augmentation', 'InterpolationExplorer': 'explorer', 'LatentExplorer': 'explorer',
+          'Panel': 'panel', 'TrainingPanel': 'training', 'TransferExplorer': 'explorer'}
 _all_ = ['AugmentationExplorer', 'InterpolationExplorer', 'LatentExplorer', 'Panel', 'TrainingPanel', 'TransferExplorer']
 
 def __getattr__(name: str) -> Any:

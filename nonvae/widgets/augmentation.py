@@ -14,9 +14,9 @@ from ..core import NonvaeError, seeded
 from ..crosschange import CrossChange, crossed_picture
 from ..latents import code_distances
 from ..lines_benchmark import ready
+from ..page.states import check_model, images_to_show
 from ..pictures import tile
 from ..training import Trainer, Training
-from .choosing import check_model, images_to_show
 from .panel import Panel
 from .parts import BLANK, Curves, Picture, column, row
 

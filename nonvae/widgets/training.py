@@ -16,6 +16,7 @@ import torch
 from ..core import NonvaeError
 from ..pictures import tile
 from ..training import Trainer
+from .explorer import refresh_explorers
 from .panel import Panel, open_panels
 from .parts import Clock, Curve, Curves, Picture, column, heading, row
 
@@ -104,6 +105,7 @@ class Monitor(Panel):
         pixels, what = tile(*self.trainer.snapshot(self.pictures), fill=128), self.trainer.model.snapshot_rows
         self.picture.resize(*(420 / max(pixels.shape) * edge for edge in pixels.shape[1::-1]))
         self.picture.show(pixels, f'held-out images after step {self.trainer.steps_done}: {what}')
+        refresh_explorers()
 
     def save(self) -> None:
         "Keep the state of training, in the run folder if there is one."
@@ -161,7 +163,7 @@ class TrainingPanel(Monitor):
         super().__init__(trainer, pictures)
         self.clock, self.halting, self.worked = Clock(self, 'Train', interval=20), False, time.monotonic()
         self.on(self.turned, self.clock.toggle)
-        self.on(self.tick, self.clock.play, by_hand=False)
+        self.on(self.tick, self.clock.play)
         step = self.button('One step', self.step, icon='step-forward')
         self.controls.children = [self.clock.toggle, self.clock.play, step, *self.controls.children]
 
@@ -175,12 +177,8 @@ class TrainingPanel(Monitor):
         self.say('')
 
     def tick(self) -> None:
-        "Steps for a fifth of a second. While somebody moves a slider, a single one now and then."
-        now = time.monotonic()
-        busy = now - Panel.used < .1
-        if not self.clock.toggle.value: return          # what the browser sent before it heard of the pause
-        if not busy: self.work(.2)
-        elif now - self.worked > .25: self.work(0)
+        "Steps for a fifth of a second."
+        if self.clock.toggle.value: self.work(.2)       # else it is what the browser sent before it heard of the pause
 
     def step(self) -> None: self.work(0, redraw=0)
 

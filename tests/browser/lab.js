@@ -36,6 +36,7 @@ window.seen = {
   // A picture's pixels, a field's value, or a text; null while a picture is loading.
   state(element) {
     if (element.tagName === 'INPUT') return element.value
+    if (element.tagName === 'CANVAS') return element.ariaLabel + element.toDataURL()
     if (element.tagName !== 'IMG') return element.textContent
     if (!element.complete || !element.naturalWidth) return null
     const canvas = document.createElement('canvas')
@@ -46,8 +47,8 @@ window.seen = {
   },
   plain(image) {
     const canvas = document.createElement('canvas'), pen = canvas.getContext('2d')
-    canvas.width = image.naturalWidth
-    canvas.height = image.naturalHeight
+    canvas.width = image.naturalWidth ?? image.width
+    canvas.height = image.naturalHeight ?? image.height
     if (!canvas.width) return true
     pen.drawImage(image, 0, 0)
     const colours = new Uint32Array(pen.getImageData(0, 0, canvas.width, canvas.height).data.buffer)
@@ -60,7 +61,7 @@ window.seen = {
   },
   nameless(panel) {
     const named = element => element.alt || element.title || element.ariaLabel || element.innerText?.trim() || element.labels?.length
-    return [...panel.querySelectorAll('img, button, select')].filter(element => element.offsetParent && !named(element)).map(element => element.outerHTML)
+    return [...panel.querySelectorAll('img, canvas:not([aria-hidden=true]), button, select, input')].filter(element => element.offsetParent && !named(element)).map(element => element.outerHTML)
   },
   // Texts whose contrast with what is behind them is below 4.5 (WCAG 2.1, success criterion 1.4.3).
   faint(panel) {
@@ -81,16 +82,19 @@ window.seen = {
       return `${element.textContent}: ${((bright + .05) / (dark + .05)).toFixed(1)}`
     }).filter(line => Number(line.split(': ').pop()) < 4.5)
   },
-  // Milliseconds from an input event to the moment when the image has loaded other pixels than before.
+  // Milliseconds from an input event to the moment when an image has loaded other pixels than before, or a canvas was given
+  // another name, which it is together with its pixels.
   watch(image, event) {
     const watched = seen.watched = {times: [], start: null, before: seen.state(image)}
     document.addEventListener(event, input => { watched.start = input.timeStamp }, true)
-    image.addEventListener('load', () => {
+    const changed = () => {
       const now = performance.now(), state = seen.state(image)
       if (watched.start === null || state === watched.before) return
       watched.times.push(now - watched.start)
       watched.start = null
       watched.before = state
-    })
+    }
+    image.addEventListener('load', changed)
+    new MutationObserver(changed).observe(image, {attributeFilter: ['aria-label']})
   },
 }

@@ -252,33 +252,28 @@ class Notebook:
         chosen.value.set_files(path)
 
     def drag(self, handle, picture, moves=24, pixels=8):
-        """Drags a slider's handle back and forth and waits for the new picture after each move.
+        """Drags a slider's handle, the thumb of a range or the ring of a map back and forth and waits for the new picture
+        after each move.
 
-        Returns the milliseconds from each move (the input event's own time stamp) to the
-        picture's load event, as the browser measured them."""
+        Returns the milliseconds from each move (the input event's own time stamp) to the new picture, as the browser
+        measured them."""
         picture.scroll_into_view_if_needed()
         handle.scroll_into_view_if_needed()
         picture.evaluate("image => seen.watch(image, 'pointermove')")
-        box, track = (handle.bounding_box(),
-                      handle.locator('xpath=ancestor::*[contains(@class, "noUi-target")]').bounding_box())
-        axis, edge = ('x', 'width') if track['width'] > track['height'] else ('y', 'height')
+        box, track, inside = handle.bounding_box(), handle, handle.evaluate('element => element.className.includes("noUi")')
+        if inside: track = handle.locator('xpath=ancestor::*[contains(@class, "noUi-target")]')
+        track = track.bounding_box()
+        axis, edge = ('x', 'width') if track['width'] >= track['height'] else ('y', 'height')
         now = {'x': box['x'] + box['width']/2, 'y': box['y'] + box['height']/2}
+        if handle.evaluate('element => element.type === "range"'):
+            now['x'] = box['x'] + 8 + (box['width'] - 16)*float(handle.input_value())/float(handle.get_attribute('max'))
         self.page.mouse.move(**now)
         self.page.mouse.down()
         for _ in range(moves):
-            if not track[axis] <= now[axis] + pixels <= track[axis] + track[edge]: pixels = -pixels
+            if not track[axis] + 8 <= now[axis] + pixels <= track[axis] + track[edge] - 8: pixels = -pixels
             now[axis] += pixels
             self._timed(lambda: self.page.mouse.move(**now))
         self.page.mouse.up()
-        return self.page.evaluate('() => seen.watched.times')
-
-    def arrows(self, handle, picture, moves=24):
-        "As drag, with the arrow keys on the focused handle."
-        picture.evaluate("image => seen.watch(image, 'keydown')")
-        handle.focus()
-        low, high, now = (float(handle.get_attribute(f'aria-value{end}')) for end in ('min', 'max', 'now'))
-        there, back = ('ArrowLeft', 'ArrowRight') if now - low > high - now else ('ArrowRight', 'ArrowLeft')
-        for k in range(moves): self._timed(lambda: self.page.keyboard.press(there if k % 12 < 6 else back))
         return self.page.evaluate('() => seen.watched.times')
 
     def _timed(self, act):

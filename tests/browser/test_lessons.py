@@ -35,11 +35,12 @@ def train(nb, panel):
 
 
 def explore(nb, panel):
-    "Move every slider that changes a picture, and press Run where there is no such slider."
-    for title in ('of the way,|of the way$', '^the face, ', '^map of '):
+    "Move every slider and drag the ring of a map: each brings a new picture. Press Run where there is neither."
+    for title, handles in (('of the way to|of the way$', 'input[type=range]:visible'), ('what the point at', '.nonvae-map')):
         picture = panel.get_by_title(re.compile(title)).first
-        if not picture.count(): continue
-        for handle in panel.locator('.noUi-handle').filter(visible=True).all(): nb.drag(handle, picture, moves=3)
+        if not panel.locator(handles).count(): continue
+        picture.wait_for()
+        for handle in panel.locator(handles).all(): nb.drag(handle, picture, moves=3)
         return
     with nb.change(panel.get_by_title('after: '), panel.get_by_title('distance of the codes')):
         button(panel, 'Run').click()
@@ -53,7 +54,7 @@ def test_lesson(lab, name):
     assert nb.page.locator('img').evaluate_all('images => images.filter(image => !image.naturalWidth).map(image => '
                                                'image.outerHTML)') == []
     for k, source in enumerate(LESSONS[name], 1):
-        panel = nb.cell(source).locator('.nonvae').first
+        panel = nb.cell(source).locator('.nonvae, .nonvae-page').first
         (train if 'TrainingPanel(' in source else explore)(nb, panel)
-        assert nb.plain(panel.locator('img:visible')) == []
+        assert nb.plain(panel.locator('img:visible, canvas[role=img]:visible')) == []
         nb.screenshot(f'{name.replace("/", "-")}-{k}', panel)
