@@ -24,9 +24,11 @@ function images_of(view, [height, width, channels]) {
 /** The frame of an explorer: its models in the worker, a line for words, and what to undo at the end.
  * @param {Store} store  @param {HTMLElement} root */
 function frame(store, root) {
-    const message = element('p', {role: 'status', class: 'nonvae-message'}), box = element('div', {class: 'nonvae-page'});
+    const message = element('p', {role: 'status', class: 'nonvae-message'}), box = element('div', {class: 'nonvae-page', onkeydown: (/** @type {Event} */ event) => event.stopPropagation()});   // keys are ours, not JupyterLab's
     const keys = Object.keys(store.get('models')).map(() => engine().key());
     /** @type {(() => void)[]} */ const ends = [];
+    /** @type {ReturnType<typeof setTimeout> | undefined} */ let telling;
+    let mine = false;
     root.append(box);
     const own = {
         message, box, keys, names: Object.keys(store.get('models')), shape: /** @type {Shape} */ (store.get('shape')),
@@ -40,15 +42,20 @@ function frame(store, root) {
             const descriptions = Object.values(store.get('models'));
             await Promise.all(keys.map((key, i) => engine().ask('load', key, descriptions[i], buffer(store.get('weights')[i]))));
         },
-        /** Whenever something changes in the store. @param {string} name  @param {() => void} call */
+        /** Whenever somebody else changes something in the store. @param {string} name  @param {() => void} call */
         on(name, call) {
-            store.on(`change:${name}`, call);
-            ends.push(() => store.off(`change:${name}`, call));
+            const changed = () => { if (!mine) call(); };
+            store.on(`change:${name}`, changed);
+            ends.push(() => store.off(`change:${name}`, changed));
         },
-        /** Tells Python, or whoever keeps the store. @param {Record<string, any>} values */
+        /** Tells Python, or whoever keeps the store; when the hand rests, for Python's answers would slow it down.
+         * @param {Record<string, any>} values */
         tell(values) {
+            mine = true;
             for (const [name, value] of Object.entries(values)) store.set(name, value);
-            store.save_changes();
+            mine = false;
+            clearTimeout(telling);
+            telling = setTimeout(() => store.save_changes(), 150);
         },
         /** @param {() => void} end */
         later(end) { ends.push(end); },
@@ -324,7 +331,8 @@ const COLOURS = ['#1f77b4', '#ff7f0e', '#2ca02c', '#d62728', '#9467bd', '#8c564b
 export function plane(store, root) {
     const {box, keys, names, shape, ...own_frame} = frame(store, root), size = 360, nearest = 5;
     let images = images_of(store.get('images'), shape), place = [...store.get('place')];
-    /** @type {{dots: Float32Array, mean: Grid, axes: Grid, low: number[], high: number[]}} */ let map;
+    /** @type {{dots: Float32Array, mean: Grid, axes: Grid, low: number[], high: number[]}} */
+    let map = {dots: new Float32Array(), mean: new Float32Array(), axes: new Float32Array(), low: [0, 0], high: [1, 1]};
     const labels = store.get('labels'), classes = store.get('classes');
 
     const chart = element('canvas', {width: 2 * size, height: 2 * size, tabindex: 0, role: 'slider', class: 'nonvae-map', 'aria-valuemin': 0, 'aria-valuemax': 100,
@@ -367,6 +375,7 @@ export function plane(store, root) {
         decoded.say(`what the point at (${x.toFixed(2)}, ${y.toFixed(2)}) decodes to`);
     });
     const move = () => {
+        if (!map.dots.length) return;                       // the model is on its way
         const [x, y] = point(), far = images.map((_, i) => (map.dots[2 * i] - x) ** 2 + (map.dots[2 * i + 1] - y) ** 2);
         const order = [...far.keys()].sort((a, b) => far[a] - far[b]).slice(0, nearest);
         draw_ring();
@@ -390,7 +399,6 @@ export function plane(store, root) {
         const way = {ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1]}[event.key];
         if (!way) return;
         event.preventDefault();
-        event.stopPropagation();
         go(place.map((x, k) => x + .01 * way[k]));
     });
 

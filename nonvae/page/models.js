@@ -44,6 +44,9 @@ export const answers = {
     /** @param {string} key */
     forget(key) { models.delete(key); },
 
+    /** How many there are. */
+    models: () => models.size,
+
     /** An image's code. @param {string} key  @param {Grid} image */
     encode: (key, image) => run(key, 'encoder', image)[0],
 

@@ -235,7 +235,7 @@ def trace(network: nn.Module, *examples: torch.Tensor, weights: list[torch.Tenso
         raise NonvaeError(f'The page cannot follow {type(network).__name__} ({" ".join(str(error).split())[:150]}): write its forward '
                           'as a plain sequence of layers.') from error
 
-# %% ../../nbs/workshop/35_engine.ipynb #30264f4a
+# %% ../../nbs/workshop/35_engine.ipynb #d9e05545
 @dataclass(frozen=True)
 class Packed:
     "A model as nonvae/page/engine.js reads it: what to compute (`description`, which is JSON), and the weights."
@@ -261,7 +261,7 @@ def pack(model: Any, precision: Precision = 'float16', image_shape: Sequence[int
     shape = image_shape or model.image_shape
     if shape is None: raise NonvaeError('The shape of the images is not known yet: say it, as in pack(model, image_shape=(1, 32, 32)).')
     weights: list[torch.Tensor] = []
-    image, networks = torch.zeros(1, *shape, device=model.device, dtype=next(model.parameters()).dtype), {}
+    image, networks = torch.zeros(1, *shape).to(next(model.parameters(), torch.zeros(()))), {}
     def add(name: str, network: nn.Module, *examples: torch.Tensor) -> Any:
         networks[name], value = trace(network, *examples, weights=weights)
         return value

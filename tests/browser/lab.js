@@ -60,7 +60,7 @@ window.seen = {
     return [...panel.querySelectorAll('*')].filter(element => element.offsetParent && element.getBoundingClientRect().right > right + 1).map(element => element.outerHTML)
   },
   nameless(panel) {
-    const named = element => element.alt || element.title || element.ariaLabel || element.innerText?.trim() || element.labels?.length
+    const named = element => element.alt || element.title || element.ariaLabel || element.textContent.trim() || element.labels?.length
     return [...panel.querySelectorAll('img, canvas:not([aria-hidden=true]), button, select, input')].filter(element => element.offsetParent && !named(element)).map(element => element.outerHTML)
   },
   // Texts whose contrast with what is behind them is below 4.5 (WCAG 2.1, success criterion 1.4.3).

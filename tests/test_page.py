@@ -1,0 +1,121 @@
+"""The engine against torch in Node.js, layer by layer; what it refuses; and that JavaScript is what its comments say."""
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+import torch
+from conftest import ROOT
+from torch import nn
+from torch.nn import functional as F
+
+from nonvae.autoencoder import Autoencoder
+from nonvae.core import NonvaeError, seeded
+from nonvae.fast import speed_up
+from nonvae.page.program import Packed, as_bytes, pack, run_in_node, trace
+from nonvae.presets import find_preset
+
+needs_node = pytest.mark.skipif(shutil.which('node') is None, reason='Node.js is not here')
+
+
+class Own(nn.Module):
+    "Arithmetic of one's own."
+    def __init__(self):
+        super().__init__()
+        self.alpha, self.beta = nn.Parameter(torch.rand(4, 1, 1)), nn.Parameter(torch.rand(4, 8, 8))
+        self.first = nn.Conv2d(4, 4, 1)
+
+    def forward(self, x):
+        y = F.relu(self.first(x)) * self.alpha + self.beta
+        low, high = torch.chunk(torch.cat([x / 2, 1 - y], 1), 2, 1)
+        return (low - 3) * high + torch.sigmoid(x).tanh()
+
+
+def sequential(*layers): return nn.Sequential(*layers)
+
+
+NETWORKS = {
+    'convolution': nn.Conv2d(4, 5, 3, padding=1), 'a single output': nn.Conv2d(4, 1, 3, padding=1), 'no bias': nn.Conv2d(4, 6, 1, bias=False),
+    'stride': nn.Conv2d(4, 5, 4, 2, 1), 'rectangle': nn.Conv2d(4, 5, (3, 5), padding=1), 'dilation': nn.Conv2d(4, 3, 3, padding=2, dilation=2),
+    'odd width': sequential(nn.Conv2d(4, 3, 4), nn.Conv2d(3, 7, 2)), 'transposed': nn.ConvTranspose2d(4, 5, 4, 2, 1),
+    'transposed, no overlap': nn.ConvTranspose2d(4, 5, 4, 4), 'transposed, odd': nn.ConvTranspose2d(4, 5, 3, 2, 1), 'transposed, stride 1': nn.ConvTranspose2d(4, 2, 3),
+    'upsampling': sequential(nn.Upsample(scale_factor=2), nn.Conv2d(4, 5, 3, padding=1)), 'upsampling by 3': nn.Upsample(scale_factor=3),
+    'upsampling, wide kernel': sequential(nn.Upsample(scale_factor=2), nn.Conv2d(4, 5, 5, padding=2)), 'average': nn.AvgPool2d(2), 'largest': nn.MaxPool2d(3, 2, 1),
+    'batch norm': sequential(nn.Conv2d(4, 6, 1), nn.BatchNorm2d(6)), 'instance norm': nn.InstanceNorm2d(4), 'instance norm, learned': nn.InstanceNorm2d(4, affine=True),
+    'instance norm, remembered': nn.InstanceNorm2d(4, track_running_stats=True), 'softplus': nn.Softplus(), 'leaky': nn.LeakyReLU(.2), 'relu': nn.ReLU(), 'elu': nn.ELU(.7),
+    'silu': nn.SiLU(), 'sigmoid': nn.Sigmoid(), 'tanh': nn.Tanh(), 'dropout': sequential(nn.Dropout(), nn.Dropout2d(), nn.Identity()),
+    'linear': sequential(nn.Flatten(), nn.Linear(256, 7)), 'and back': sequential(nn.Flatten(), nn.Linear(256, 48), nn.Unflatten(1, (3, 4, 4)), nn.Conv2d(3, 2, 3)), 'own': Own()}
+
+
+def as_packed(network, *inputs, precision='float32'):
+    weights = []
+    program, _ = trace(network, *(x[None] for x in inputs), weights=weights)
+    numbers = torch.cat(weights).numpy() if weights else np.zeros(0, 'f4')
+    return Packed({'precision': precision, 'networks': {'it': program}}, as_bytes(numbers, precision))
+
+
+@needs_node
+@pytest.mark.parametrize('name', NETWORKS)
+def test_layer(name):
+    with seeded(0):
+        network, x = NETWORKS[name], torch.randn(4, 8, 8)
+        for layer in network.modules():                             # statistics that are not 0 and 1
+            if getattr(layer, 'running_mean', None) is not None: layer.running_mean.normal_(), layer.running_var.uniform_(.5, 2)
+    with torch.no_grad(): expected = network.eval()(x[None])[0].numpy()
+    found, = run_in_node(as_packed(network, x), 'it', x)
+    assert found.shape == expected.shape and np.abs(found - expected).max() < 1e-5
+    half, = run_in_node(as_packed(network, x, precision='float16'), 'it', x)
+    assert np.abs(half - expected).max() < 1e-2
+
+
+@needs_node
+@pytest.mark.parametrize('name', ['acai-lines', 'plain-cifar10-z16-bn', 'ltae-m-256', 'vae-2', 'ltae-conv-s-mnist-z16', 'transfer-celeba', 'masked-celeba'])
+def test_networks_of_presets(name):
+    model = find_preset(name).model.build(0).eval()
+    packed, x = pack(speed_up(model), 'float32'), torch.rand(1, *model.image_shape) * 2 - 1
+    with torch.no_grad(): codes = model.encode(x)
+    codes = codes if isinstance(codes, tuple) else (codes,)
+    pairs = [([*packed.description['networks']][i], [x], code) for i, code in enumerate(codes)]
+    with torch.no_grad():
+        pairs.append(('decoder', codes, model.decoder(*codes)))
+        if hasattr(model, 'painter'): pairs.append(('painter', codes, model.painter(*codes)))
+    for network, inputs, expected in pairs:
+        found = run_in_node(packed, network, *(some[0] for some in inputs))
+        for ours, torchs in zip(found, expected if isinstance(expected, tuple) else (expected,)):
+            assert np.abs(ours - torchs[0].numpy()).max() < 1e-5 * max(1, float(torchs.abs().max())), network
+
+
+class Branch(nn.Module):
+    def forward(self, x): return x if x.sum() > 0 else -x
+
+
+@pytest.mark.parametrize('network, sentence', [
+    (nn.GELU(), 'no layer GELU'), (nn.Conv2d(4, 4, 3, groups=2), 'without groups'), (nn.Upsample(scale_factor=2, mode='bilinear'), 'nearest upsampling'),
+    (nn.AvgPool2d(2, padding=1), 'without dilation'), (nn.Softplus(beta=2), 'beta = 1'), (Branch(), 'cannot follow Branch'), (nn.BatchNorm2d(4, track_running_stats=False), 'keeps its statistics'),
+    (nn.Conv2d(4, 4, 3, padding='same'), 'padding'), (nn.Conv2d(4, 4, 3, stride=(1, 2)), 'stride')])
+def test_what_the_page_does_not_know_is_a_sentence(network, sentence):
+    with pytest.raises(NonvaeError, match=sentence): as_packed(network, torch.zeros(4, 8, 8))
+
+
+def test_models_without_networks_are_refused():
+    with pytest.raises(NonvaeError, match='an encoder and a decoder, but got object'): pack(object())
+    with pytest.raises(NonvaeError, match='image_shape'): pack(Autoencoder(nn.Flatten(), nn.Unflatten(1, (1, 8, 8))))
+    assert pack(Autoencoder(nn.Flatten(), nn.Unflatten(1, (1, 8, 8))), image_shape=(1, 8, 8)).weights == b''
+
+
+@needs_node
+def test_eight_bits_are_off_by_half_a_step():
+    numbers = np.random.default_rng(0).normal(size=100).astype('f4')
+    packed = Packed({'precision': 'int8', 'networks': {'it': {'inputs': [[1, 1, 100]], 'outputs': [1], 'steps': [
+        {'name': 'affine', 'from': [0], 'shape': [1, 1, 100], 'length': 100, 'weight': 0}]}}}, as_bytes(numbers, 'int8'))
+    found, = run_in_node(packed, 'it', torch.ones(100))
+    steps = np.abs(np.pad(numbers, (0, 28)).reshape(4, 32)).max(1).repeat(32)[:100] / 127
+    assert (np.abs(found - numbers) <= .51 * steps).all()
+
+
+def test_the_scripts_have_the_types_that_they_claim(tmp_path):
+    if shutil.which('npx') is None: pytest.skip('npm is not here')
+    done = subprocess.run(['npm', 'install', '--silent', '--no-audit', '--no-fund', '--prefix', tmp_path, 'typescript@5.9'], capture_output=True, text=True, timeout=300)
+    if done.returncode: pytest.skip(f'TypeScript could not be installed: {done.stderr[-200:]}')
+    done = subprocess.run([tmp_path/'node_modules'/'.bin'/'tsc', '-p', ROOT/'nonvae'/'page'/'jsconfig.json'], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout
