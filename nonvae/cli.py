@@ -2,7 +2,7 @@
 
 # %% auto #0
 __all__ = ['STOPPED', 'COMMANDS', 'HELP', 'TrainCommand', 'report', 'train_command', 'RunCommand', 'Evaluate', 'Interpolate',
-           'Transfer', 'Compare', 'Demo', 'Presets', 'DrawFaces', 'Preprocess', 'run_command', 'say', 'main']
+           'Transfer', 'Page', 'Compare', 'Demo', 'Presets', 'DrawFaces', 'Preprocess', 'run_command', 'say', 'main']
 
 # %% ../nbs/workshop/80_cli.ipynb #51-cli-002
 import os
@@ -30,6 +30,7 @@ from .fast import keep_freed_memory
 from .files import write_json
 from .flags import Command, merged, nearest, read_yaml, run
 from .interpolation import interpolate, lerp, save_interpolation, slerp
+from .page.html import sections_of, write_page
 from .pictures import picture_format, save_image
 from .presets import PRESETS, Preset, find_preset, load_run
 from .processes import process_group
@@ -226,6 +227,31 @@ class Transfer(RunCommand):
             return images[np.random.default_rng([self.seed, ord(domain)]).permutation(len(images))[:count]]
         return some(self.a, 'a'), some(self.b, 'b')
 
+# %% ../nbs/workshop/80_cli.ipynb #515b9c3c
+class Page(Command):
+    "Writes explorers of runs, or of weights that ship, as one file: it opens in any browser, without Python and without a network."
+    runs: CliPositionalArg[list[str]] = Field(min_length=1, description='run folders, .safetensors files, or weights that ship with nonvae')
+    out: str = Field('page.html', description='the file to write')
+    title: str = Field('Autoencoders that are not variational', description='the heading of the page')
+    data: str | None = Field(None, description=f'other data than those of the first run: {SOURCES}')
+    root: str = Field('data', description="folder of torchvision's data sets")
+    download: bool = Field(False, description='may torchvision fetch them?')
+
+    def do(self) -> int:
+        if Path(self.out).suffix.lower() not in ('.html', '.htm'): raise NonvaeError(f'{self.out} is no web page: choose a name that ends in .html.')
+        loaded = [load_run(name) for name in self.runs]
+        models = {f'{Path(name).stem} {k}' if [Path(one).stem for one in self.runs].count(Path(name).stem) > 1 else Path(name).stem:
+                  model.autoencoder if isinstance(model, CrossChange) else model for k, (name, (model, _)) in enumerate(zip(self.runs, loaded), 1)}
+        first = loaded[0][1] if self.data is None else loaded[0][1].but(data=self.data)
+        if not first.data: raise NonvaeError(f'{self.runs[0]} was trained on images of your own: name them with data.')
+        for name, model in models.items():
+            if model.domains != first.build().domains or model.image_shape != next(iter(models.values())).image_shape:
+                raise NonvaeError(f'{name} and {next(iter(models))} take different images: write a page for each.')
+        held_out = first.load_held_out(self.root, self.download)
+        write_page(self.out, self.title, sections_of(models, held_out))
+        print(f'{self.out}: {Path(self.out).stat().st_size / 1e6:.1f} MB, open it in a browser')
+        return 0
+
 # %% ../nbs/workshop/80_cli.ipynb #51-cli-012
 class Compare(Command):
     "Compares methods on held-out images: table.md, scores.json, bars.png, interpolation.png, interpolation.gif and planes.png."
@@ -304,7 +330,7 @@ class Preprocess(Command):
 # %% ../nbs/workshop/80_cli.ipynb #51-cli-015
 COMMANDS: dict[str, type[Command]] = {'demo': Demo, 'train': TrainCommand, 'evaluate': Evaluate, 'interpolate': Interpolate, 'presets': Presets,
                                       'compare': Compare, 'draw-faces': DrawFaces, 'preprocess': Preprocess, 'transfer': Transfer,
-                                      'course': Command}
+                                      'page': Page, 'course': Command}
 
 HELP = '''nonvae: autoencoders that are not variational
 
@@ -318,6 +344,7 @@ HELP = '''nonvae: autoencoders that are not variational
   nonvae preprocess --root IMAGES --attributes FILE --dest LISTS --pack 64
                                          faces with and without glasses, as lists and arrays
   nonvae transfer RUN --out x.png        one person's glasses on another; --a and --b take your own photographs
+  nonvae page RUN ... --out page.html    explorers of runs, or of weights that ship, as one file for any browser
   nonvae course release DEST             five assignments to hand out; nonvae course grade SUBMISSIONS grades them
 
 Each has --help. Several processes: torchrun --nproc_per_node 2 -m nonvae.cli train ...'''

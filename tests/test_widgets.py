@@ -1,16 +1,15 @@
 """Panels without a browser: what they refuse, that nothing of them stays, and that two programs do not train into
 one folder."""
 import gc
-import io
 import weakref
 
 import numpy as np
 import pytest
 import torch
+import traitlets
 from ipywidgets.widgets.widget import _instances
 from matplotlib import pyplot as plt
-from PIL import Image
-
+from torch import nn
 from nonvae.acai import ACAI
 from nonvae.autoencoder import Autoencoder
 from nonvae.core import NonvaeError
@@ -23,7 +22,7 @@ from nonvae.transfer import ContentTransfer
 from nonvae.widgets import (AugmentationExplorer, InterpolationExplorer, LatentExplorer, TrainingPanel,
                             TransferExplorer)
 from nonvae.widgets.augmentation import Experiment
-from nonvae.widgets.choosing import images_to_show, uploaded_image
+from nonvae.page.states import images_to_show
 from nonvae.widgets.training import loss_curves
 
 SMALL = ConvNet(depth=4, latent_channels=4)
@@ -65,6 +64,7 @@ def test_what_does_not_fit_is_a_sentence(acai, transfer):
     assert 'images of its own size' in refused(look, acai, faces)
     assert 'B cannot encode and decode' in refused(look, {'A': acai, 'B': object()}, held_out)
     assert 'came back as (1, 16, 16)' in refused(look, Halves(), held_out)
+    assert 'no layer GELU' in refused(look, Autoencoder(nn.Sequential(nn.Conv2d(1, 1, 1), nn.GELU()), nn.Identity()), held_out)
     assert 'look at it with TransferExplorer' in refused(look, transfer, faces)
     assert 'Give at least 2 images' in refused(look, acai, held_out[:1])
     assert 'from -1 to 1' in refused(look, acai, 255 * held_out[:5])
@@ -79,20 +79,6 @@ def test_what_does_not_fit_is_a_sentence(acai, transfer):
 def test_images_come_in_many_forms():
     for images in (held_out, held_out[:5], held_out.images, torch.from_numpy(held_out.images)):
         assert np.array_equal(images_to_show(images, 3).images, held_out.images[:3])
-
-
-def picture_file(width, height):
-    buffer = io.BytesIO()
-    Image.new('1', (width, height)).save(buffer, 'PNG')
-    return buffer.getvalue()
-
-
-def test_uploads():
-    assert uploaded_image(picture_file(4000, 9), 'line.png', 1, 32).shape == (1, 1, 32, 32)
-    for content, sentence in ((b'no picture at all', 'is not a picture'), (b'', 'is not a picture'),
-                              (picture_file(1, 1), 'is only 1x1'), (picture_file(10_000, 10_000), '25 million'),
-                              (picture_file(20_000, 20_000), '25 million'), (picture_file(60, 40)[:48], 'own.png')):
-        assert sentence in refused(uploaded_image, content, 'own.png', 1, 32)
 
 
 def test_nothing_stays_of_closed_panels(acai):
@@ -117,11 +103,21 @@ def test_playing_leaves_nothing():
     panel.clock.toggle.value = True
     for tick in range(6):
         panel.clock.play.value += 1
-        explorer.across.value, panel.drawn = 10 * tick, 0
-        if tick == 2: count = len(_instances)               # by now, what is made once is there
-    assert len(_instances) == count and plt.get_fignums() == []
+        explorer.across, explorer.next, panel.drawn = tick / 10, 0, 0
+        if tick == 2: count, before = len(_instances), explorer.weights     # by now, what is made once is there
+    assert len(_instances) == count and plt.get_fignums() == [] and explorer.weights != before
     panel.close()
     assert panel.trainer.saved_step == panel.trainer.steps_done > 0         # closing is a pause
+    explorer.close()
+
+
+def test_what_cannot_be_chosen_is_refused(acai):
+    explorer = InterpolationExplorer(acai, held_out)
+    for name, value in {'across': 1.5, 'corners': 3, 'path': 'detour', 'chosen': [0, 1]}.items():
+        with pytest.raises(traitlets.TraitError): setattr(explorer, name, value)
+    explorer.chosen, explorer.corners = [99, 1, 2, 3], 4                    # a picture that only the page knows
+    explorer.still()
+    plt.close('all')
     explorer.close()
 
 

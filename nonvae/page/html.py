@@ -81,7 +81,7 @@ def write_page(path: str | os.PathLike, title: str, sections: Sequence[Section])
     "Write such a page to a file, whole or not at all."
     with atomic_write(path) as partial: partial.write_text(page(title, sections), encoding='utf-8')
 
-# %% ../../nbs/workshop/37_page.ipynb #72c82ff0
+# %% ../../nbs/workshop/37_page.ipynb #c34060bc
 def _some(data: ImageSet, count: int) -> ImageSet:
     "So many images of the data, drawn at random, the same at every call."
     return data.subset(np.random.default_rng(0).permutation(len(data))[:count])
@@ -89,7 +89,7 @@ def _some(data: ImageSet, count: int) -> ImageSet:
 def sections_of(models: dict[str, Any], held_out: Any, precision: Precision = 'int8') -> list[Section]:
     "The explorers that suit some models {name: model} of the same images: `held_out` is an ImageSet, or for models with two codes Domains."
     if isinstance(held_out, Domains):
-        state = transfer_state(models, _some(held_out.a, 8), _some(held_out.b, 8), 8, precision)
+        state = transfer_state(models, _some(held_out.a, 6), _some(held_out.b, 6), 6, precision)
         return [Section('Your glasses on my face', 'Choose a face and a giver of glasses. Turn how strong, mix two givers or two faces, or upload a '
                         'portrait of your own: it stays in this page.', 'transfer', state)]
     way = Section('One image becomes another', 'Click on an image: it becomes A. Click on another one: B. Then drag the slider, or press Animate.',

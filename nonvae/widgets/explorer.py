@@ -25,7 +25,7 @@ from ..training import model_lock
 from ..transfer import transfer_matrix
 from .panel import open_panels, take_place
 
-# %% ../../nbs/workshop/42_explorer.ipynb #bf50e27d
+# %% ../../nbs/workshop/42_explorer.ipynb #79341dc8
 def version(model: torch.nn.Module) -> float:
     "A number that changes when the model's weights do."
     with model_lock, torch.no_grad(): return sum(float(x.double().sum()) for x in model.state_dict().values())
@@ -64,6 +64,7 @@ class Explorer(anywidget.AnyWidget):
         "End the explorer. Its models are free to be forgotten."
         open_panels.discard(self)
         self.shown = {}
+        if self.comm is not None: self.layout.close()
         super().close()
 
     def halt(self) -> None: "Nothing runs by itself in Python."
