@@ -313,7 +313,7 @@ def test_a_class_of_thirty_is_graded_whatever_some_of_them_do(tmp_path):
     found = {one.student: one for one in grade(folder, tmp_path/'out'/'grades.csv', limit=40, cell_limit=8)}
     assert len(found) == len(honest) + len(HOSTILE) + 3 >= 31
     assert found['right'].points | POINTS == found['right'].points
-    assert [line for line in found['right'].remarks if 'deleted' not in line] == ['handed in more than one a2.ipynb: this is a2.ipynb']
+    assert [line for line in found['right'].remarks if 'deleted' not in line] == ['handed in more than one a2: this is a2.ipynb']
     assert found['[=odd name*]'].points | POINTS == found['[=odd name*]'].points and (tmp_path/'out'/'feedback'/'[=odd name*]'/'a2.html').exists()
     assert found['linked'].points['check-mix'] == 0 and 'no Jupyter notebook' in found['linked'].remarks[0]
     assert found['torn'].points['check-mix'] == 0 and 'no Jupyter notebook' in found['torn'].remarks[0]
@@ -358,3 +358,44 @@ def test_the_solved_notebooks_are_worth_everything_and_points_by_hand_stay(relea
     nbformat.write(short, tmp_path/'class'/'Ada'/'a2.ipynb')
     again, = grade(tmp_path/'class', tmp_path/'grades.csv', released/'instructor')
     assert again.points['written-won'] == 2.5 and again.points['check-strengths'] == 1 and again.points['check-score'] == 0
+
+
+def test_what_a_human_reads_and_changes(released, tmp_path):
+    "Figures and texts reach formgrader and the feedback, points by hand have the last word, and files need not have the right name."
+    from nbgrader.api import Gradebook
+    from nonvae.course.grading import grade
+    notebook = tagged(without_solutions(solved('a2')))
+    for kind, name in ('solution', 'strengths'), ('solution', 'mix'): cell_of(notebook, kind, name).source = cell_of(solved('a2'), kind, name).source
+    mix, figure, text = cell_of(notebook, 'solution', 'mix'), cell_of(notebook, 'figure', 'roads'), cell_of(notebook, 'written', 'won')
+    mix.source = mix.source.replace('1 - alpha', '2 - alpha')                   # no mistake that has a name
+    figure.source = '#| figure roads 3\nplt.plot([1, 2, 3]);'
+    text.update(source='My answer, without the line above it.', metadata={})
+    for place in 'ada/a2 (1).ipynb', 'bo/work/A2_final.ipynb', 'flat.ipynb', 'cy/essay.ipynb':
+        (tmp_path/'class'/place).parent.mkdir(parents=True, exist_ok=True)
+        nbformat.write(notebook, tmp_path/'class'/place)
+    lines = []
+
+    def graded(): return {one.student: one for one in grade(tmp_path/'class', tmp_path/'grades.csv', released/'instructor', say=lines.append)}
+
+    def page(): return (tmp_path/'feedback'/'ada'/'a2.html').read_text()
+    found = graded()
+    assert sorted(lines) == ['ada, a2: 1 of 6 checks', 'bo, a2: 1 of 6 checks']
+    assert 'flat.ipynb' in found and 'lies in no folder' in found['flat.ipynb'].remarks[0] and 'essay.ipynb is none of a1' in found['cy'].remarks[0]
+    for one in found['ada'], found['bo']:
+        assert one.points['check-strengths'] == 1 and one.points['figure-roads'] is one.points['written-won'] is None, one.points
+        assert 'without their first line and metadata: written-won' in '; '.join(one.remarks)
+        assert one.verdicts['score'].mistake.startswith('follows from ') or one.verdicts['score'].mistake == 'not written', one.verdicts['score']
+    kept = read(released/'instructor'/'autograded'/'ada'/'a2'/'a2.ipynb')
+    assert any('image/png' in output.get('data', {}) for output in cell_of(kept, 'figure', 'roads').outputs) and 'data:image/png' in page()
+    assert page().count('not read yet') == page().count('Not read yet') == 2 and 'check mix</a>' in page() and 'so far: ' in page()
+    summary, table = (tmp_path/'summary.html').read_text(), (tmp_path/'grades.csv').read_text()
+    assert 'something else (2)' in summary and f'ada: {found["ada"].verdicts["mix"].sentence}'[:30] in summary and 'student,assignment,points,of,' in table
+    with Gradebook(f'sqlite:///{released}/instructor/gradebook.db') as book:
+        for name, points in {'figure-roads': 3, 'written-won': 2, 'check-mix': 1}.items():
+            book.find_grade(name, 'a2', 'a2', 'ada').manual_score = points
+            book.find_grade(name, 'a2', 'a2', 'ada').needs_manual_grade = False
+        book.db.commit()
+    again = graded()['ada']
+    assert again.points | {'figure-roads': 3, 'written-won': 2, 'check-mix': 1, 'check-strengths': 1} == again.points
+    assert 'not read yet' not in page() and f'Score: {sum(again.points.values()):.1f}' in page()
+    with Gradebook(f'sqlite:///{released}/instructor/gradebook.db') as book: assert not book.find_submission('a2', 'ada').needs_manual_grade

@@ -20,8 +20,8 @@ def _spread(seen: Observation, seed: int) -> Observation:
     alpha = np.asarray(seen['strengths'], dtype=np.float64)
     if alpha.shape != (1000,): return {'strengths': alpha}
     return {'strengths': np.zeros(1000), 'number of different strengths': min(len(np.unique(alpha)), 900), 'smallest strength': np.round(alpha.min(), 1),
-            'largest strength': np.round(alpha.max() + .002, 2), 'strengths under .25, in tenths of them all': np.round(10 * (alpha < .25).mean()),
-            'in no order': abs(np.corrcoef(np.arange(1000), alpha)[0, 1]) < .2,
+            'largest strength': np.round(alpha.max() + .002, 2), 'about half of the strengths are under .25': abs((alpha < .25).mean() - .5) < .08,
+            'in no order': np.ptp(alpha) == 0 or abs(np.corrcoef(np.arange(1000), alpha)[0, 1]) < .2,
             'change from call to call': np.abs(np.sort(alpha) - np.sort(seen['strengths again'])).max() > 1e-4}
 
 STRENGTHS = Question('strengths', _alphas, _spread, tolerance=.021)

@@ -59,6 +59,8 @@ KEY['critic'] = Key(_critic_loss, {
                                   'Your blend has 1 - gamma of the real image in it. gamma is the share of the real one.'),
     'second term forgotten': (lambda critic, x, x_hat, x_mix, alpha, gamma: (critic(x_mix.detach()) - alpha).square().mean(),
                               'The critic never learns what an unmixed image looks like: the second term, with the blend, is missing.'),
+    'blend forgotten': (lambda critic, x, x_hat, x_mix, alpha, gamma: (critic(x_mix.detach()) - alpha).square().mean() + critic(x_hat.detach()).square().mean(),
+                        'Your second term shows the critic the reconstruction alone. It should see a blend: gamma of the real image and 1 - gamma of the reconstruction.'),
     'blend called mixed': (lambda critic, x, x_hat, x_mix, alpha, gamma: (critic(x_mix.detach()) - alpha).square().mean()
                            + (critic((gamma * x + (1 - gamma) * x_hat).detach()) - 1).square().mean(),
                            'You ask for 1 on the blend of real and reconstructed image. It is not mixed at all, so the right answer is 0.'),
@@ -78,6 +80,8 @@ KEY['autoencoder'] = Key(_autoencoder_loss, {
                             'Your sign makes the guesses large. The autoencoder wants the critic to say 0, so the square is added.'),
     'guess not squared': (lambda critic, x, x_hat, x_mix, lambda_: (x_hat - x).square().mean() + lambda_ * critic(x_mix).mean(),
                           'You push the guesses down without end, even below 0. Square them: 0 is the aim.'),
+    'sum in the reconstruction': (lambda critic, x, x_hat, x_mix, lambda_: (x_hat - x).square().sum() + lambda_ * critic(x_mix).square().mean(),
+                                  'The reconstruction is a sum over all pixels of the batch in your loss, and drowns the game. It should be a mean.'),
     'sum for mean': (lambda critic, x, x_hat, x_mix, lambda_: (x_hat - x).square().sum() + lambda_ * critic(x_mix).square().sum(),
                      'Your loss grows with the size of the batch and of the image: both terms are means.'),
     'blind to the game': (lambda critic, x, x_hat, x_mix, lambda_: (x_hat - x).square().mean(), 'The critic has no say in your loss: the second term is missing.')})

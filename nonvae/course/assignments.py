@@ -119,6 +119,12 @@ def repaired(submission: Any, released: Any) -> tuple[Any, list[str]]:
     for number, name in enumerate(order):
         if name in found: continue
         tag, original = wanted[name]
+        answer = _nameless_answer(notebook, released, original) if tag.kind == 'written' else None
+        if answer is not None:
+            say('without their first line and metadata', name)
+            found[name], answer.metadata['nbgrader'] = answer, metadata(tag)
+            answer.source = f'{original.source.split(chr(10))[0]}\n{answer.source}'
+            continue
         say('deleted', name)
         if tag.kind == 'solution': continue                 # its code may stand in a cell of another name
         found[name] = cell = tagged(nbformat.v4.new_notebook(cells=[original])).cells[0]
@@ -128,6 +134,14 @@ def repaired(submission: Any, released: Any) -> tuple[Any, list[str]]:
         notebook.cells.insert(place, cell)
     def some(names: list[str]) -> str: return ', '.join(names[:4]) + (f' and {len(names) - 4} more' if names[4:] else '')
     return notebook, [f'cells that were {what}: {some(names)}' for what, names in troubles.items()]
+
+def _nameless_answer(notebook: Any, released: Any, original: Any) -> Any:
+    "The text below the question that a written answer belongs to, if it is the student's own."
+    texts = [cell.source.strip() for cell in released.cells]
+    question = texts[texts.index(original.source.strip()) - 1]
+    for cell, after in zip(notebook.cells, notebook.cells[1:]):
+        if cell.source.strip() == question and after.cell_type == 'markdown' and after.source.strip() not in ('', *texts): return after
+    return None
 
 def _name_of(cell: Any, wanted: dict[str, Any]) -> tuple[str | None, str]:
     "Which of the wanted cells this one is, and what it has lost."
@@ -149,7 +163,7 @@ def self_check(path: Path, limit: float = 600.) -> dict[str, str]:
         raise NonvaeError(f'{path} is none of the assignments: the file should be called {", ".join(f"{name}.ipynb" for name in assignments())}.')
     notebook, said = repaired(read(path), tagged(without_solutions(read(assignments()[path.stem]))))
     kernel = KernelManager()
-    kernel._kernel_spec = KernelSpec(argv=[sys.executable, '-m', 'ipykernel_launcher', '-f', '{connection_file}'], display_name='', language='python')
+    kernel._kernel_spec = KernelSpec(argv=[sys.executable, '-m', 'ipykernel_launcher', '-f', '{connection_file}', '--log-level=50'], display_name='', language='python')
     NotebookClient(notebook, km=kernel, timeout=limit, interrupt_on_timeout=True, allow_errors=True,
                    resources={'metadata': {'path': str(path.resolve().parent)}}).execute()
     return {tag.name: _outcome(cell) for cell in notebook.cells if (tag := tag_of(cell)) and tag.kind == 'check'}

@@ -43,10 +43,11 @@ class Grade(Command):
     memory: int = Field(1500, ge=500, description='megabytes that a notebook may use')
 
     def do(self) -> int:
-        found = _needed('grading').grade(self.submissions, self.out, self.course, self.jobs, self.limit, self.cell_limit, self.memory)
+        found = _needed('grading').grade(self.submissions, self.out, self.course, self.jobs, self.limit, self.cell_limit, self.memory,
+                                          lambda line: print(line, flush=True))
         for one in found:
-            if one.remarks: print(f'{one.student}, {one.assignment}: {"; ".join(one.remarks)}')
-        counts = Counter(one.assignment for one in found)
+            if one.remarks: print(f'{one.student}{f", {one.assignment}" if one.assignment else ""}: {"; ".join(one.remarks)}')
+        counts = Counter(one.assignment for one in found if one.assignment)
         print(f'{", ".join(f"{count} of {name}" for name, count in counts.items())} graded. Points are in {self.out}, what to look at is in '
               f'{Path(self.out).parent/"summary.html"}.')
         return 0

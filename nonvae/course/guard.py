@@ -157,6 +157,7 @@ def main() -> None:
     fence([*libraries([*hidden, *protected]), *cache, connection], own)
     app = IPKernelApp.instance()
     app.initialize(sys.argv[1:])
+    app.shell.enable_matplotlib('inline')                   # figures go into the notebook: pyplot was imported before there was one
     for stream in (sys.stdout, sys.stderr): brief(stream, report)
     sys.addaudithook(tripwire(own, [*protected, *hidden], report))
     app.start()
