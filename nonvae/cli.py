@@ -30,7 +30,7 @@ from .fast import keep_freed_memory
 from .files import write_json
 from .flags import Command, merged, nearest, read_yaml, run
 from .interpolation import interpolate, lerp, save_interpolation, slerp
-from .page.html import sections_of, write_page
+from .page.html import Section, lab_section, sections_of, write_page
 from .pictures import picture_format, save_image
 from .presets import PRESETS, Preset, find_preset, load_run
 from .processes import process_group
@@ -230,7 +230,8 @@ class Transfer(RunCommand):
 # %% ../nbs/workshop/80_cli.ipynb #515b9c3c
 class Page(Command):
     "Writes explorers of runs, or of weights that ship, as one file: it opens in any browser, without Python and without a network."
-    runs: CliPositionalArg[list[str]] = Field(min_length=1, description='run folders, .safetensors files, or weights that ship with nonvae')
+    runs: CliPositionalArg[list[str]] = Field([], description='run folders, .safetensors files, or weights that ship with nonvae')
+    lab: bool = Field(False, description='also ACAI itself, which trains on points of the plane')
     out: str = Field('page.html', description='the file to write')
     title: str = Field('Autoencoders that are not variational', description='the heading of the page')
     data: str | None = Field(None, description=f'other data than those of the first run: {SOURCES}')
@@ -239,6 +240,13 @@ class Page(Command):
 
     def do(self) -> int:
         if Path(self.out).suffix.lower() not in ('.html', '.htm'): raise NonvaeError(f'{self.out} is no web page: choose a name that ends in .html.')
+        if not self.runs and not self.lab: raise NonvaeError('Name a run, or weights that ship with nonvae: nonvae page masked-faces; or --lab.')
+        write_page(self.out, self.title, [*(self.sections() if self.runs else []), *([lab_section()] if self.lab else [])])
+        print(f'{self.out}: {Path(self.out).stat().st_size / 1e6:.1f} MB, open it in a browser')
+        return 0
+
+    def sections(self) -> list[Section]:
+        "The explorers of all runs."
         loaded = [load_run(name) for name in self.runs]
         models = {f'{Path(name).stem} {k}' if [Path(one).stem for one in self.runs].count(Path(name).stem) > 1 else Path(name).stem:
                   model.autoencoder if isinstance(model, CrossChange) else model for k, (name, (model, _)) in enumerate(zip(self.runs, loaded), 1)}
@@ -247,10 +255,7 @@ class Page(Command):
         for name, model in models.items():
             if model.domains != first.build().domains or model.image_shape != next(iter(models.values())).image_shape:
                 raise NonvaeError(f'{name} and {next(iter(models))} take different images: write a page for each.')
-        held_out = first.load_held_out(self.root, self.download)
-        write_page(self.out, self.title, sections_of(models, held_out))
-        print(f'{self.out}: {Path(self.out).stat().st_size / 1e6:.1f} MB, open it in a browser')
-        return 0
+        return sections_of(models, first.load_held_out(self.root, self.download))
 
 # %% ../nbs/workshop/80_cli.ipynb #51-cli-012
 class Compare(Command):
@@ -344,7 +349,7 @@ HELP = '''nonvae: autoencoders that are not variational
   nonvae preprocess --root IMAGES --attributes FILE --dest LISTS --pack 64
                                          faces with and without glasses, as lists and arrays
   nonvae transfer RUN --out x.png        one person's glasses on another; --a and --b take your own photographs
-  nonvae page RUN ... --out page.html    explorers of runs, or of weights that ship, as one file for any browser
+  nonvae page RUN ... --out page.html    explorers of runs, or of weights that ship, as one file for any browser; --lab: ACAI at work
   nonvae course release DEST             five assignments to hand out; nonvae course grade SUBMISSIONS grades them
 
 Each has --help. Several processes: torchrun --nproc_per_node 2 -m nonvae.cli train ...'''

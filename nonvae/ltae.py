@@ -52,7 +52,7 @@ class AffineEncoder(nn.Module):
         with torch.no_grad(): self.alpha.abs_()
 
     def rescale(self, z: torch.Tensor) -> torch.Tensor:
-        "alpha (z + beta), for codes z (N, *shape)."
+        "alpha (z + beta), for codes z (N, ...)."
         return self.alpha.view(self.shape) * (z + self.beta.view(self.shape))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor: return self.rescale(self.body(x))

@@ -60,6 +60,7 @@ function frame(store, root) {
         /** @param {() => void} end */
         later(end) { ends.push(end); },
         end() {
+            clearTimeout(telling);
             for (const end of ends) end();
             for (const key of keys) engine().ask('forget', key);
             box.remove();

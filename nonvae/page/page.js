@@ -1,5 +1,6 @@
 // The end of a page of its own: reads what the page carries, and fills every <div data-explorer> with its explorer.
 import {interpolation, plane, transfer} from './explorers.js';
+import {lab} from './lab.js';
 
 /** @typedef {import('./parts.js').Store} Store */
 
@@ -33,6 +34,6 @@ function filled(values, bytes) {
 const bytes = await carried(), states = filled(JSON.parse(document.getElementById('states')?.textContent ?? '[]'), bytes);
 /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll('[data-explorer]')).forEach((root, i) => {
     root.replaceChildren();
-    const explorers = {interpolation, plane, transfer};
+    const explorers = {interpolation, lab, plane, transfer};
     explorers[/** @type {keyof typeof explorers} */ (root.dataset.explorer)](store(states[i]), root);
 });

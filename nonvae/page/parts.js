@@ -100,11 +100,12 @@ export const row = (...children) => element('div', {class: 'nonvae-row'}, ...chi
 export const buttons = (...children) => element('div', {class: 'nonvae-row nonvae-buttons'}, ...children);
 
 /** A slider that turns `value`, from 0 to `most`, in hundredths, and names itself and its value.
- * @param {string} words  @param {number} value  @param {number} most  @param {(value: number) => void} moved */
-export function slider(words, value, most, moved) {
+ * @param {string} words  @param {number} value  @param {number} most  @param {(value: number) => void} moved
+ * @param {(hundredths: string) => string} text */
+export function slider(words, value, most, moved, text = hundredths => `${hundredths} %`) {
     const read = element('output'), name = element('span', {}, words);
     const input = element('input', {type: 'range', min: 0, max: 100 * most, step: 1, 'aria-label': words});
-    const show = () => { read.textContent = `${input.value} %`; };
+    const show = () => { read.textContent = text(input.value); };
     input.value = String(Math.round(100 * value));
     input.addEventListener('input', () => { show(); moved(Number(input.value) / 100); });
     show();

@@ -139,7 +139,7 @@ def plane_state(models: Any, images: Any, count: int = 1000, precision: Precisio
     return {**packed_models(models, precision, data.shape), **Plane(model, data[:]).state(), 'images': image_bytes(data), 'shape': page_shape(data), 'labels': labels,
             'classes': [class_name(data, label) for label in kinds], 'place': [.5, .5]}
 
-# %% ../../nbs/workshop/36_states.ipynb #a5881560
+# %% ../../nbs/workshop/36_states.ipynb #48173016
 _PAGE = files('nonvae')/'page'
 
 def _joined(*names: str) -> str:
@@ -148,7 +148,7 @@ def _joined(*names: str) -> str:
     return re.sub(r'^export ', '', re.sub(r"^import .* from '\./\w+\.js';\n", '', text, flags=re.M), flags=re.M)
 
 def page_script(*more: str) -> str:
-    "The functions `interpolation`, `transfer` and `plane` of explorers.js with everything that they use, and `more` modules after them."
-    return f"const WORKER = {json.dumps(_joined('engine.js', 'models.js', 'worker.js'))};\n" + _joined('gif.js', 'parts.js', 'explorers.js', *more)
+    "The functions `interpolation`, `transfer` and `plane` of explorers.js, `lab` of lab.js, everything that they use, and `more` modules after them."
+    return f"const WORKER = {json.dumps(_joined('engine.js', 'models.js', 'worker.js'))};\n" + _joined('gif.js', 'parts.js', 'explorers.js', 'lab.js', *more)
 
 def page_style() -> str: return (_PAGE/'style.css').read_text(encoding='utf-8')

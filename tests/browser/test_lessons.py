@@ -10,7 +10,7 @@ from conftest import ROOT
 
 from .lab import button, status
 
-WIDGETS = re.compile(r'^\w+ = \w*(Panel|Explorer)\(', re.MULTILINE)
+WIDGETS = re.compile(r'^\w+ = \w*(Panel|Explorer|Lab)\(', re.MULTILINE)
 
 
 def widget_cells(path):
@@ -35,7 +35,11 @@ def train(nb, panel):
 
 
 def explore(nb, panel):
-    "Move every slider and drag the ring of a map: each brings a new picture. Press Run where there is neither."
+    "Move every slider and drag the ring of a map: each brings a new picture. Press Run or Train where there is neither."
+    if panel.get_by_label('weight of the critic').count():
+        with nb.change(panel.get_by_role('status')): button(panel, 'Train').click()
+        button(panel, 'Pause').click()
+        return
     for title, handles in (('of the way to|of the way$', 'input[type=range]:visible'), ('what the point at', '.nonvae-map')):
         picture = panel.get_by_title(re.compile(title)).first
         if not panel.locator(handles).count(): continue

@@ -14,7 +14,7 @@ from nonvae.data import digits
 from nonvae.faces import drawn_domains
 from nonvae.ltae import LTAE
 from nonvae.masked import MaskedTransfer
-from nonvae.page.html import Section, page, sections_of
+from nonvae.page.html import Section, lab_section, page, sections_of
 from nonvae.page.program import ENGINE, pack
 from nonvae.page.states import plane_state
 from nonvae.transfer import ContentTransfer
@@ -191,3 +191,31 @@ def test_readable_in_light_and_dark_and_on_a_telephone(opened, scheme, tmp_path)
     for root in tab.locator('.nonvae-page').all(): assert root.evaluate('root => [seen.faint(root), seen.nameless(root)]') == [[], []]
     tab.set_viewport_size({'width': 390, 'height': 800})
     assert tab.evaluate('() => document.documentElement.scrollWidth') <= 560              # strips may be longer than a telephone is wide
+
+
+def test_the_lab_trains_and_tells_plain_from_acai(opened):
+    tab = opened(page('Lab', [lab_section()]))
+    said, found = tab.get_by_role('status'), {}
+    for weight in 50, 0:
+        slide(tab.get_by_label('weight of the critic'), weight)
+        tab.get_by_role('button', name='Start again').click()
+        tab.get_by_role('button', name='Train').click()
+        tab.wait_for_function('said => parseInt(said.textContent) > 1500', arg=said.element_handle(), timeout=120_000)
+        tab.get_by_role('button', name='Pause').click()
+        found[weight] = int(re.search(r'(\d+) % of all points', said.inner_text())[1])
+    assert found[50] > found[0] + 10, found
+    before = said.inner_text()
+    tab.get_by_role('button', name='the critic alone').click()
+    assert int(said.inner_text().split()[0]) == int(before.split()[0]) + 20
+    tab.get_by_label('data').select_option('painted by hand')
+    plane = tab.get_by_label('the plane')
+    box = plane.bounding_box()
+    tab.mouse.move(box['x'] + 100, box['y'] + 100)
+    tab.mouse.down()
+    tab.mouse.move(box['x'] + 300, box['y'] + 200, steps=9)
+    tab.mouse.up()
+    tab.get_by_role('button', name='Start again').click()
+    assert said.inner_text().startswith('0 steps')
+    tab.get_by_label('numbers in a code').select_option('codes of one number')
+    tab.get_by_role('button', name='the autoencoder alone').click()
+    assert said.inner_text().startswith('20 steps')
