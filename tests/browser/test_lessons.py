@@ -37,7 +37,7 @@ def train(nb, panel):
 def explore(nb, panel):
     "Move every slider and drag the ring of a map: each brings a new picture. Press Run or Train where there is neither."
     if panel.get_by_label('weight of the critic').count():
-        with nb.change(panel.get_by_role('status')): button(panel, 'Train').click()
+        with nb.change(panel.locator('p[role=status]')): button(panel, 'Train').click()
         button(panel, 'Pause').click()
         return
     for title, handles in (('of the way to|of the way$', 'input[type=range]:visible'), ('what the point at', '.nonvae-map')):

@@ -195,7 +195,7 @@ def test_readable_in_light_and_dark_and_on_a_telephone(opened, scheme, tmp_path)
 
 def test_the_lab_trains_and_tells_plain_from_acai(opened):
     tab = opened(page('Lab', [lab_section()]))
-    said, found = tab.get_by_role('status'), {}
+    said, found = tab.locator('p[role=status]').first, {}
     for weight in 50, 0:
         slide(tab.get_by_label('weight of the critic'), weight)
         tab.get_by_role('button', name='Start again').click()
@@ -207,7 +207,7 @@ def test_the_lab_trains_and_tells_plain_from_acai(opened):
     before = said.inner_text()
     tab.get_by_role('button', name='the critic alone').click()
     assert int(said.inner_text().split()[0]) == int(before.split()[0]) + 20
-    tab.get_by_label('data').select_option('painted by hand')
+    tab.get_by_label('data', exact=True).select_option('painted by hand')
     plane = tab.get_by_label('the plane')
     box = plane.bounding_box()
     tab.mouse.move(box['x'] + 100, box['y'] + 100)
