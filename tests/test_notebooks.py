@@ -25,3 +25,9 @@ def test_notebook_is_small_and_holds_its_results(path):
     assert not any(output.output_type == 'error' for cell in cells for output in cell.get('outputs', []))
     if path.stem != 'index':
         assert any(cell.get('outputs') for cell in cells), 'saved without its pictures: run it, then nbdev_clean'
+
+
+def test_every_lesson_installs_the_package_on_colab_and_nowhere_else():
+    for path in [*ROOT.glob('nbs/[01]*.ipynb'), ROOT/'nbs'/'playground.ipynb', *ROOT.glob('nbs/assignments/*.ipynb')]:
+        first = next(cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == 'code')
+        assert "if 'google.colab' in sys.modules: get_ipython().run_line_magic('pip', 'install -q nonvae')" in first, path
