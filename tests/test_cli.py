@@ -16,6 +16,12 @@ train crosschange --from acai-digits --out r --model.probabilities [1,2] | proba
 train ltae-s-2 --out r --model.transform both | --model.transform must be 'standardise', 'min-max' or 'none'
 train ltae-s-2 --out r --training.batch_size 1 --training.steps 2 | batch_size of at least 2
 compare nowhere | There is no nowhere
+page | Name a run, or weights that ship
+page nowhere | There is no nowhere
+page acai-digits --out page.png | choose a name that ends in .html
+page acai-digits masked-faces | write a page for each
+page acai-digits --data faces | one set of images
+page acai-digits --out nowhere.html/page.html/x.pdf | choose a name that ends in .html
 compare acai-digits --quik | did you mean --quick?
 compare transfer-faces | two codes
 compare --seeds 0 | --seeds must be at least 1
@@ -103,7 +109,7 @@ def test_memory_that_is_not_there(tmp_path, monkeypatch):
 
 
 def test_help_of_every_command(capsys):
-    for command in ('demo', 'train', 'evaluate', 'interpolate', 'presets', 'compare', 'draw-faces', 'preprocess', 'transfer',
+    for command in ('demo', 'train', 'evaluate', 'interpolate', 'presets', 'compare', 'draw-faces', 'preprocess', 'transfer', 'page',
                     'train acai-digits', 'train ltae-s-2', 'train transfer-faces', 'train crosschange'):
         assert main([*command.split(), '--help']) == 0
         assert 'usage: nonvae' in capsys.readouterr().out

@@ -1,6 +1,7 @@
 """The engine against torch in Node.js, layer by layer; what it refuses; and that JavaScript is what its comments say."""
 import shutil
 import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -111,6 +112,14 @@ def test_eight_bits_are_off_by_half_a_step():
     found, = run_in_node(packed, 'it', torch.ones(100))
     steps = np.abs(np.pad(numbers, (0, 28)).reshape(4, 32)).max(1).repeat(32)[:100] / 127
     assert (np.abs(found - numbers) <= .51 * steps).all()
+
+
+def test_pages_from_the_command_line(run, tmp_path):
+    code, out, err = run(sys.executable, '-m', 'nonvae.cli', 'page', 'acai-digits', 'plain-digits', '--lab', '--title', '<b>Digits</b>', '--out', 'new/page.html', cwd=tmp_path)
+    assert code == 0 and 'MB, open it in a browser' in out, out + err
+    text = (tmp_path/'new'/'page.html').read_text(encoding='utf-8')
+    assert len(text) < 2e6 and '&lt;b&gt;Digits' in text and '<b>Digits' not in text and text.count('<div data-explorer="') == 2
+    assert not [*tmp_path.glob('new/.*')]
 
 
 def test_the_scripts_have_the_types_that_they_claim(tmp_path):
