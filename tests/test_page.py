@@ -122,9 +122,12 @@ def test_pages_from_the_command_line(run, tmp_path):
     assert not [*tmp_path.glob('new/.*')]
 
 
-def test_the_scripts_have_the_types_that_they_claim(tmp_path):
-    if shutil.which('npx') is None: pytest.skip('npm is not here')
-    done = subprocess.run(['npm', 'install', '--silent', '--no-audit', '--no-fund', '--prefix', tmp_path, 'typescript@5.9'], capture_output=True, text=True, timeout=300)
-    if done.returncode: pytest.skip(f'TypeScript could not be installed: {done.stderr[-200:]}')
-    done = subprocess.run([tmp_path/'node_modules'/'.bin'/'tsc', '-p', ROOT/'nonvae'/'page'/'jsconfig.json'], capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stdout
+def test_the_scripts_have_the_types_and_the_form_that_they_claim(tmp_path):
+    if shutil.which('npm') is None: pytest.skip('npm is not here')
+    done = subprocess.run(['npm', 'install', '--silent', '--no-audit', '--no-fund', '--prefix', tmp_path, 'typescript@5.9', 'prettier@3.10'],
+                          capture_output=True, text=True, timeout=300)
+    if done.returncode: pytest.skip(f'TypeScript and Prettier could not be installed: {done.stderr[-200:]}')
+    page = ROOT/'nonvae'/'page'
+    for command in ['tsc', '-p', page/'jsconfig.json'], ['prettier', '--check', *page.glob('*.js')]:
+        done = subprocess.run([tmp_path/'node_modules'/'.bin'/command[0], *command[1:]], capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, done.stdout + done.stderr

@@ -17,12 +17,14 @@
 
 /** The number that 16 bits mean: a sign, 5 bits of exponent, 10 bits of fraction. @param {number} bits */
 function half(bits) {
-    const sign = bits & 0x8000 ? -1 : 1, exponent = bits >> 10 & 31, fraction = bits & 1023;
+    const sign = bits & 0x8000 ? -1 : 1,
+        exponent = (bits >> 10) & 31,
+        fraction = bits & 1023;
     if (exponent === 0) return sign * fraction * 2 ** -24;
     return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
 }
 
-const BLOCK = 32;                                               // numbers that share a scale in 8 bits
+const BLOCK = 32; // numbers that share a scale in 8 bits
 
 /**
  * All weights of a model as numbers.
@@ -34,7 +36,8 @@ export function readWeights(bytes, precision) {
     const halves = Float32Array.from({length: 65536}, (_, bits) => half(bits));
     if (precision === 'float16') return Float32Array.from(new Uint16Array(bytes), bits => halves[bits]);
     const blocks = bytes.byteLength / (BLOCK + 2);
-    const scales = new Uint16Array(bytes, 0, blocks), small = new Int8Array(bytes, 2 * blocks);
+    const scales = new Uint16Array(bytes, 0, blocks),
+        small = new Int8Array(bytes, 2 * blocks);
     return Float32Array.from(small, (number, i) => number * halves[scales[Math.floor(i / BLOCK)]]);
 }
 
@@ -49,22 +52,44 @@ export function readWeights(bytes, precision) {
 function multiply(columns, count, size, matrix, bias, out, start, step) {
     const outputs = bias.length;
     for (let p = 0; p < count; p += 2) {
-        const last = p + 1 === count, first = p * size, end = first + size, next = last ? 0 : size;
+        const last = p + 1 === count,
+            first = p * size,
+            end = first + size,
+            next = last ? 0 : size;
         for (let o = 0, w = 0; o < outputs; o += 4) {
-            let a0 = 0, a1 = 0, a2 = 0, a3 = 0, b0 = 0, b1 = 0, b2 = 0, b3 = 0;
+            let a0 = 0,
+                a1 = 0,
+                a2 = 0,
+                a3 = 0,
+                b0 = 0,
+                b1 = 0,
+                b2 = 0,
+                b3 = 0;
             for (let k = first; k < end; k++, w += 4) {
-                const a = columns[k], b = columns[k + next];
-                const w0 = matrix[w], w1 = matrix[w + 1], w2 = matrix[w + 2], w3 = matrix[w + 3];
-                a0 += a * w0; a1 += a * w1; a2 += a * w2; a3 += a * w3;
-                b0 += b * w0; b1 += b * w1; b2 += b * w2; b3 += b * w3;
+                const a = columns[k],
+                    b = columns[k + next];
+                const w0 = matrix[w],
+                    w1 = matrix[w + 1],
+                    w2 = matrix[w + 2],
+                    w3 = matrix[w + 3];
+                a0 += a * w0;
+                a1 += a * w1;
+                a2 += a * w2;
+                a3 += a * w3;
+                b0 += b * w0;
+                b1 += b * w1;
+                b2 += b * w2;
+                b3 += b * w3;
             }
             // an odd last row was computed twice, and is written twice
-            const at = start + p * step + o, beside = last ? at : at + step, left = outputs - o;
+            const at = start + p * step + o,
+                beside = last ? at : at + step,
+                left = outputs - o;
             out[at] = a0 + bias[o];
             out[beside] = b0 + bias[o];
-            if (left > 1) out[at + 1] = a1 + bias[o + 1], out[beside + 1] = b1 + bias[o + 1];
-            if (left > 2) out[at + 2] = a2 + bias[o + 2], out[beside + 2] = b2 + bias[o + 2];
-            if (left > 3) out[at + 3] = a3 + bias[o + 3], out[beside + 3] = b3 + bias[o + 3];
+            if (left > 1) ((out[at + 1] = a1 + bias[o + 1]), (out[beside + 1] = b1 + bias[o + 1]));
+            if (left > 2) ((out[at + 2] = a2 + bias[o + 2]), (out[beside + 2] = b2 + bias[o + 2]));
+            if (left > 3) ((out[at + 3] = a3 + bias[o + 3]), (out[beside + 3] = b3 + bias[o + 3]));
         }
     }
 }
@@ -75,8 +100,7 @@ function blocked(matrix, size, outputs) {
     const result = new Float32Array(4 * Math.ceil(outputs / 4) * size);
     for (let o = 0, w = 0; o < outputs; o += 4)
         for (let k = 0; k < size; k++)
-            for (let j = 0; j < 4; j++, w++)
-                if (o + j < outputs) result[w] = matrix[k * outputs + o + j];
+            for (let j = 0; j < 4; j++, w++) if (o + j < outputs) result[w] = matrix[k * outputs + o + j];
     return result;
 }
 
@@ -92,47 +116,82 @@ function blocked(matrix, size, outputs) {
  */
 function phases(step, transposed, weights, inputs) {
     const [height, width] = /** @type {[number, number]} */ (step.kernel);
-    const {stride = 1, padding = 0, dilation = 1, up = 1} = step, outputs = step.shape[2], spread = transposed ? stride : up;
+    const {stride = 1, padding = 0, dilation = 1, up = 1} = step,
+        outputs = step.shape[2],
+        spread = transposed ? stride : up;
     /** @param {number} phase  @param {number} place */
-    const tap = (phase, place) => transposed ? (phase + padding - dilation * place) / stride
-        : Math.floor((phase + dilation * place - padding) / up);
+    const tap = (phase, place) =>
+        transposed
+            ? (phase + padding - dilation * place) / stride
+            : Math.floor((phase + dilation * place - padding) / up);
     const result = [];
-    for (let row = 0; row < spread; row++) for (let column = 0; column < spread; column++) {
-        /** @type {Map<string, {down: number, across: number, matrix: Grid}>} */
-        const taps = new Map();
-        for (let y = 0; y < height; y++) for (let x = 0; x < width; x++) {
-            const down = tap(row, y), across = tap(column, x), key = `${down} ${across}`;
-            if (!Number.isInteger(down) || !Number.isInteger(across)) continue;
-            if (!taps.has(key)) taps.set(key, {down, across, matrix: new Float32Array(inputs * outputs)});
-            const sum = /** @type {Grid} */ (taps.get(key)?.matrix), from = (y * width + x) * inputs * outputs;
-            for (let i = 0; i < sum.length; i++) sum[i] += weights[from + i];
+    for (let row = 0; row < spread; row++)
+        for (let column = 0; column < spread; column++) {
+            /** @type {Map<string, {down: number, across: number, matrix: Grid}>} */
+            const taps = new Map();
+            for (let y = 0; y < height; y++)
+                for (let x = 0; x < width; x++) {
+                    const down = tap(row, y),
+                        across = tap(column, x),
+                        key = `${down} ${across}`;
+                    if (!Number.isInteger(down) || !Number.isInteger(across)) continue;
+                    if (!taps.has(key)) taps.set(key, {down, across, matrix: new Float32Array(inputs * outputs)});
+                    const sum = /** @type {Grid} */ (taps.get(key)?.matrix),
+                        from = (y * width + x) * inputs * outputs;
+                    for (let i = 0; i < sum.length; i++) sum[i] += weights[from + i];
+                }
+            const all = [...taps.values()],
+                matrix = new Float32Array(all.length * inputs * outputs);
+            all.forEach((one, i) => matrix.set(one.matrix, i * inputs * outputs));
+            result.push({
+                row,
+                column,
+                down: all.map(one => one.down),
+                across: all.map(one => one.across),
+                matrix: blocked(matrix, all.length * inputs, outputs),
+            });
         }
-        const all = [...taps.values()], matrix = new Float32Array(all.length * inputs * outputs);
-        all.forEach((one, i) => matrix.set(one.matrix, i * inputs * outputs));
-        result.push({row, column, down: all.map(one => one.down), across: all.map(one => one.across),
-                     matrix: blocked(matrix, all.length * inputs, outputs)});
-    }
     return {result, spread, stride: transposed ? 1 : stride};
 }
 
 /** @param {Step} step  @param {Shape} shape  of the input  @param {Grid} all  the model's weights  @param {boolean} transposed
  * @returns {Kernel} */
 function convolution(step, [height, width, inputs], all, transposed) {
-    const [rows, columns, outputs] = step.shape, [high, wide] = /** @type {[number, number]} */ (step.kernel);
-    const {result, spread, stride} = phases(step, transposed, part(all, step.weight, high * wide * inputs * outputs), inputs);
-    const bias = part(all, step.bias, outputs), most = Math.max(...result.map(phase => phase.down.length));
+    const [rows, columns, outputs] = step.shape,
+        [high, wide] = /** @type {[number, number]} */ (step.kernel);
+    const {result, spread, stride} = phases(
+        step,
+        transposed,
+        part(all, step.weight, high * wide * inputs * outputs),
+        inputs,
+    );
+    const bias = part(all, step.bias, outputs),
+        most = Math.max(...result.map(phase => phase.down.length));
     const patches = new Float32Array(Math.ceil(columns / spread) * most * inputs);
     return ([input], out) => {
         for (const {row, column, down, across, matrix} of result) {
-            const size = down.length * inputs, count = Math.ceil((columns - column) / spread);
+            const size = down.length * inputs,
+                count = Math.ceil((columns - column) / spread);
             for (let y = 0; row + y * spread < rows; y++) {
                 for (let x = 0, to = 0; x < count; x++)
                     for (let tap = 0; tap < down.length; tap++, to += inputs) {
-                        const up = y * stride + down[tap], left = x * stride + across[tap];
+                        const up = y * stride + down[tap],
+                            left = x * stride + across[tap];
                         if (up < 0 || up >= height || left < 0 || left >= width) patches.fill(0, to, to + inputs);
-                        else for (let i = 0, from = (up * width + left) * inputs; i < inputs; i++) patches[to + i] = input[from + i];
+                        else
+                            for (let i = 0, from = (up * width + left) * inputs; i < inputs; i++)
+                                patches[to + i] = input[from + i];
                     }
-                multiply(patches, count, size, matrix, bias, out, ((row + y * spread) * columns + column) * outputs, spread * outputs);
+                multiply(
+                    patches,
+                    count,
+                    size,
+                    matrix,
+                    bias,
+                    out,
+                    ((row + y * spread) * columns + column) * outputs,
+                    spread * outputs,
+                );
             }
         }
     };
@@ -140,28 +199,41 @@ function convolution(step, [height, width, inputs], all, transposed) {
 
 /** `length` weights from a place on; zeros where there are none. @param {Grid} all  @param {number | undefined} from
  * @param {number} length */
-function part(all, from, length) { return from === undefined ? new Float32Array(length) : all.subarray(from, from + length); }
+function part(all, from, length) {
+    return from === undefined ? new Float32Array(length) : all.subarray(from, from + length);
+}
 
 // ---------------------------------------------------------------- all other layers
 
 /** @param {(x: number) => number} f  @returns {Kernel} */
-const each = f => ([input], out) => { for (let i = 0; i < out.length; i++) out[i] = f(input[i]); };
+const each =
+    f =>
+    ([input], out) => {
+        for (let i = 0; i < out.length; i++) out[i] = f(input[i]);
+    };
 
 /** What happens in windows of an image: `start`, then `take` for every number, then `end`.
  * @param {Step} step  @param {Shape} shape  @param {number} start  @param {(so_far: number, x: number) => number} take
  * @param {number} scale  @returns {Kernel} */
 function windows(step, [height, width, channels], start, take, scale) {
-    const [rows, columns] = step.shape, [high, wide] = /** @type {[number, number]} */ (step.kernel);
+    const [rows, columns] = step.shape,
+        [high, wide] = /** @type {[number, number]} */ (step.kernel);
     const {stride = 1, padding = 0} = step;
     return ([input], out) => {
         out.fill(start);
-        for (let y = 0; y < rows; y++) for (let x = 0; x < columns; x++) {
-            const to = (y * columns + x) * channels;
-            for (let v = Math.max(0, y * stride - padding); v < Math.min(height, y * stride - padding + high); v++)
-                for (let u = Math.max(0, x * stride - padding); u < Math.min(width, x * stride - padding + wide); u++)
-                    for (let c = 0; c < channels; c++) out[to + c] = take(out[to + c], input[(v * width + u) * channels + c]);
-            for (let c = 0; c < channels; c++) out[to + c] *= scale;
-        }
+        for (let y = 0; y < rows; y++)
+            for (let x = 0; x < columns; x++) {
+                const to = (y * columns + x) * channels;
+                for (let v = Math.max(0, y * stride - padding); v < Math.min(height, y * stride - padding + high); v++)
+                    for (
+                        let u = Math.max(0, x * stride - padding);
+                        u < Math.min(width, x * stride - padding + wide);
+                        u++
+                    )
+                        for (let c = 0; c < channels; c++)
+                            out[to + c] = take(out[to + c], input[(v * width + u) * channels + c]);
+                for (let c = 0; c < channels; c++) out[to + c] *= scale;
+            }
     };
 }
 
@@ -171,29 +243,37 @@ const layers = {
     convolution: (step, [shape], weights) => convolution(step, shape, weights, false),
     transposed: (step, [shape], weights) => convolution(step, shape, weights, true),
     linear: (step, [shape], weights) => {
-        const inputs = shape[0] * shape[1] * shape[2], outputs = step.shape[2], bias = part(weights, step.bias, outputs);
+        const inputs = shape[0] * shape[1] * shape[2],
+            outputs = step.shape[2],
+            bias = part(weights, step.bias, outputs);
         const matrix = blocked(part(weights, step.weight, inputs * outputs), inputs, outputs);
         return ([input], out) => multiply(input, 1, inputs, matrix, bias, out, 0, 0);
     },
     /** x * weight + bias, each one number, one for every channel, or one for every place */
     affine: (step, _, weights) => {
-        const count = /** @type {number} */ (step.length), bias = part(weights, step.bias, count);
+        const count = /** @type {number} */ (step.length),
+            bias = part(weights, step.bias, count);
         const factor = step.weight === undefined ? bias.map(() => 1) : part(weights, step.weight, count);
-        return ([input], out) => { for (let i = 0; i < out.length; i++) out[i] = input[i] * factor[i % count] + bias[i % count]; };
+        return ([input], out) => {
+            for (let i = 0; i < out.length; i++) out[i] = input[i] * factor[i % count] + bias[i % count];
+        };
     },
     /** every channel of an image to mean 0 and variance 1 */
-    instance_norm: (step, [[height, width, channels]]) => ([input], out) => {
-        const count = height * width;
-        for (let c = 0; c < channels; c++) {
-            let mean = 0, square = 0;
-            for (let i = c; i < input.length; i += channels) mean += input[i] / count;
-            for (let i = c; i < input.length; i += channels) square += (input[i] - mean) ** 2 / count;
-            const scale = 1 / Math.sqrt(square + (step.eps ?? 1e-5));
-            for (let i = c; i < input.length; i += channels) out[i] = (input[i] - mean) * scale;
-        }
-    },
-    leaky_relu: ({slope = 0}) => each(x => x > 0 ? x : slope * x),
-    elu: ({slope = 1}) => each(x => x > 0 ? x : slope * Math.expm1(x)),
+    instance_norm:
+        (step, [[height, width, channels]]) =>
+        ([input], out) => {
+            const count = height * width;
+            for (let c = 0; c < channels; c++) {
+                let mean = 0,
+                    square = 0;
+                for (let i = c; i < input.length; i += channels) mean += input[i] / count;
+                for (let i = c; i < input.length; i += channels) square += (input[i] - mean) ** 2 / count;
+                const scale = 1 / Math.sqrt(square + (step.eps ?? 1e-5));
+                for (let i = c; i < input.length; i += channels) out[i] = (input[i] - mean) * scale;
+            }
+        },
+    leaky_relu: ({slope = 0}) => each(x => (x > 0 ? x : slope * x)),
+    elu: ({slope = 1}) => each(x => (x > 0 ? x : slope * Math.expm1(x))),
     silu: () => each(x => x / (1 + Math.exp(-x))),
     sigmoid: () => each(x => 1 / (1 + Math.exp(-x))),
     tanh: () => each(Math.tanh),
@@ -204,32 +284,55 @@ const layers = {
     },
     largest: (step, [shape]) => windows(step, shape, -Infinity, Math.max, 1),
     nearest: (step, [[, width, channels]]) => {
-        const factor = step.factor ?? 1, [rows, columns] = step.shape;
+        const factor = step.factor ?? 1,
+            [rows, columns] = step.shape;
         return ([input], out) => {
-            for (let y = 0, to = 0; y < rows; y++) for (let x = 0; x < columns; x++)
-                for (let c = 0; c < channels; c++, to++)
-                    out[to] = input[(Math.floor(y / factor) * width + Math.floor(x / factor)) * channels + c];
+            for (let y = 0, to = 0; y < rows; y++)
+                for (let x = 0; x < columns; x++)
+                    for (let c = 0; c < channels; c++, to++)
+                        out[to] = input[(Math.floor(y / factor) * width + Math.floor(x / factor)) * channels + c];
         };
     },
     /** (H, W, C) to torch's order (C, H, W), as one vector */
-    flatten: (_, [[height, width, channels]]) => ([input], out) => {
-        for (let i = 0, to = 0; i < channels; i++) for (let p = 0; p < height * width; p++, to++) out[to] = input[p * channels + i];
-    },
+    flatten:
+        (_, [[height, width, channels]]) =>
+        ([input], out) => {
+            for (let i = 0, to = 0; i < channels; i++)
+                for (let p = 0; p < height * width; p++, to++) out[to] = input[p * channels + i];
+        },
     /** and back */
-    unflatten: ({shape: [height, width, channels]}) => ([input], out) => {
-        for (let i = 0, from = 0; i < channels; i++) for (let p = 0; p < height * width; p++, from++) out[p * channels + i] = input[from];
-    },
+    unflatten:
+        ({shape: [height, width, channels]}) =>
+        ([input], out) => {
+            for (let i = 0, from = 0; i < channels; i++)
+                for (let p = 0; p < height * width; p++, from++) out[p * channels + i] = input[from];
+        },
     /** channels of several grids behind one another */
-    concatenate: ({shape}, shapes) => (inputs, out) => {
-        for (let p = 0, to = 0; p < shape[0] * shape[1]; p++)
-            inputs.forEach((input, k) => { for (let c = 0; c < shapes[k][2]; c++) out[to++] = input[p * shapes[k][2] + c]; });
-    },
+    concatenate:
+        ({shape}, shapes) =>
+        (inputs, out) => {
+            for (let p = 0, to = 0; p < shape[0] * shape[1]; p++)
+                inputs.forEach((input, k) => {
+                    for (let c = 0; c < shapes[k][2]; c++) out[to++] = input[p * shapes[k][2] + c];
+                });
+        },
     /** `length` channels from `start` on */
-    channels: ({shape, start = 0}, [[, , all]]) => ([input], out) => {
-        for (let i = 0; i < out.length; i++) out[i] = input[Math.floor(i / shape[2]) * all + start + i % shape[2]];
-    },
-    add: () => ([a, b], out) => { for (let i = 0; i < out.length; i++) out[i] = a[i] + b[i]; },
-    multiply: () => ([a, b], out) => { for (let i = 0; i < out.length; i++) out[i] = a[i] * b[i]; },
+    channels:
+        ({shape, start = 0}, [[, , all]]) =>
+        ([input], out) => {
+            for (let i = 0; i < out.length; i++)
+                out[i] = input[Math.floor(i / shape[2]) * all + start + (i % shape[2])];
+        },
+    add:
+        () =>
+        ([a, b], out) => {
+            for (let i = 0; i < out.length; i++) out[i] = a[i] + b[i];
+        },
+    multiply:
+        () =>
+        ([a, b], out) => {
+            for (let i = 0; i < out.length; i++) out[i] = a[i] * b[i];
+        },
 };
 
 // ---------------------------------------------------------------- networks and models
@@ -242,8 +345,13 @@ export class Network {
         this.outputs = outputs;
         this.grids = inputs.map(shape => new Float32Array(size(shape)));
         this.steps = steps.map(step => {
-            const kernel = layers[step.name](step, step.from.map(at => shapes[at]), weights);
-            const out = new Float32Array(size(step.shape)), from = step.from.map(at => this.grids[at]);
+            const kernel = layers[step.name](
+                step,
+                step.from.map(at => shapes[at]),
+                weights,
+            );
+            const out = new Float32Array(size(step.shape)),
+                from = step.from.map(at => this.grids[at]);
             shapes.push(step.shape);
             this.grids.push(out);
             return () => kernel(from, out);

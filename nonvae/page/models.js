@@ -25,10 +25,12 @@ const zeros = grid => new Float32Array(grid.length);
 /** The largest of an image's numbers in windows of 3 x 3. @param {Grid} mask  @param {number} width */
 function widened(mask, width) {
     return mask.map((_, i) => {
-        const x = i % width, y = (i - x) / width;
+        const x = i % width,
+            y = (i - x) / width;
         let most = 0;
         for (let v = Math.max(0, y - 1); v <= Math.min(mask.length / width - 1, y + 1); v++)
-            for (let u = Math.max(0, x - 1); u <= Math.min(width - 1, x + 1); u++) most = Math.max(most, mask[v * width + u]);
+            for (let u = Math.max(0, x - 1); u <= Math.min(width - 1, x + 1); u++)
+                most = Math.max(most, mask[v * width + u]);
         return most;
     });
 }
@@ -38,11 +40,18 @@ export const answers = {
     /** @param {string} key  @param {Description} description  @param {ArrayBuffer} bytes */
     load(key, description, bytes) {
         const weights = readWeights(bytes, description.precision);
-        models.set(key, Object.fromEntries(Object.entries(description.networks).map(([name, program]) => [name, new Network(program, weights)])));
+        models.set(
+            key,
+            Object.fromEntries(
+                Object.entries(description.networks).map(([name, program]) => [name, new Network(program, weights)]),
+            ),
+        );
     },
 
     /** @param {string} key */
-    forget(key) { models.delete(key); },
+    forget(key) {
+        models.delete(key);
+    },
 
     /** How many there are. */
     models: () => models.size,
@@ -56,20 +65,28 @@ export const answers = {
     /** Both codes of a face. With masks: of a face that has taken off what it wears, if it wears something.
      * @param {string} key  @param {Grid} image  @param {boolean} worn  @returns {Face} */
     face(key, image, worn) {
-        const shared = run(key, 'shared', image)[0], specific = run(key, 'specific', image)[0];
+        const shared = run(key, 'shared', image)[0],
+            specific = run(key, 'specific', image)[0];
         if (!models.get(key)?.painter) return {shared, specific, missed: null};
         const bare = run(key, 'decoder', shared, zeros(specific))[0];
         if (!worn) return {shared, specific, missed: image.map((x, i) => x - bare[i])};
-        const mask = run(key, 'painter', shared, specific)[1];          // a pixel wider and three times as strong: see 16_masked
-        const wide = widened(mask, Math.sqrt(mask.length)), channels = image.length / mask.length;
-        return {shared, specific, missed: image.map((x, i) => (1 - Math.min(1, 3 * wide[Math.floor(i / channels)])) * (x - bare[i]))};
+        const mask = run(key, 'painter', shared, specific)[1]; // a pixel wider and three times as strong: see 16_masked
+        const wide = widened(mask, Math.sqrt(mask.length)),
+            channels = image.length / mask.length;
+        return {
+            shared,
+            specific,
+            missed: image.map((x, i) => (1 - Math.min(1, 3 * wide[Math.floor(i / channels)])) * (x - bare[i])),
+        };
     },
 
     /** A face with what is special about somebody: the whole picture, or a canvas and what is painted on it with its mask.
      * @param {string} key  @param {Grid} shared  @param {Grid | null} missed  @param {Grid} specific */
     wear(key, shared, missed, specific) {
         if (!missed) return {canvas: run(key, 'decoder', shared, specific)[0], colours: null, mask: null};
-        const canvas = run(key, 'decoder', shared, zeros(specific))[0].map((x, i) => Math.max(-1, Math.min(1, x + missed[i])));
+        const canvas = run(key, 'decoder', shared, zeros(specific))[0].map((x, i) =>
+            Math.max(-1, Math.min(1, x + missed[i])),
+        );
         if (!specific.some(x => x !== 0)) return {canvas, colours: null, mask: null};
         const [colours, mask] = run(key, 'painter', shared, specific);
         return {canvas, colours, mask};

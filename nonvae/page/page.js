@@ -9,16 +9,23 @@ function store(values) {
     /** @type {Record<string, Set<() => void>>} */ const listening = {};
     return {
         get: name => values[name],
-        set(name, value) { values[name] = value; },
+        set(name, value) {
+            values[name] = value;
+        },
         save_changes() {},
-        on(event, call) { (listening[event] ??= new Set()).add(call); },
-        off(event, call) { listening[event]?.delete(call); },
+        on(event, call) {
+            (listening[event] ??= new Set()).add(call);
+        },
+        off(event, call) {
+            listening[event]?.delete(call);
+        },
     };
 }
 
 /** The bytes that the page carries, packed by gzip and written in letters. @returns {Promise<Uint8Array>} */
 async function carried() {
-    const letters = document.getElementById('bytes')?.textContent ?? '', packed = Uint8Array.from(atob(letters.trim()), letter => letter.charCodeAt(0));
+    const letters = document.getElementById('bytes')?.textContent ?? '',
+        packed = Uint8Array.from(atob(letters.trim()), letter => letter.charCodeAt(0));
     const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream('gzip'));
     return new Uint8Array(await new Response(stream).arrayBuffer());
 }
@@ -31,7 +38,8 @@ function filled(values, bytes) {
     return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, filled(value, bytes)]));
 }
 
-const bytes = await carried(), states = filled(JSON.parse(document.getElementById('states')?.textContent ?? '[]'), bytes);
+const bytes = await carried(),
+    states = filled(JSON.parse(document.getElementById('states')?.textContent ?? '[]'), bytes);
 /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll('[data-explorer]')).forEach((root, i) => {
     root.replaceChildren();
     const explorers = {interpolation, lab, plane, transfer};

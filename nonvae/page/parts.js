@@ -20,12 +20,15 @@ class Engine {
         this.worker.onmessage = ({data: [number, answer, wrong]}) => {
             const waiting = this.open.get(number);
             this.open.delete(number);
-            if (wrong) waiting?.reject(Error(wrong)); else waiting?.resolve(answer);
+            if (wrong) waiting?.reject(Error(wrong));
+            else waiting?.resolve(answer);
         };
     }
 
     /** A name that no other model has. */
-    key() { return `model ${++this.count}`; }
+    key() {
+        return `model ${++this.count}`;
+    }
 
     /** @param {string} question  one of `answers` in models.js  @param {any[]} rest  @returns {Promise<any>} */
     ask(question, ...rest) {
@@ -39,19 +42,26 @@ class Engine {
 /** @returns {Engine} */
 export function engine() {
     const shared = /** @type {any} */ (globalThis);
-    return shared.nonvaeEngine ??= new Engine();
+    return (shared.nonvaeEngine ??= new Engine());
 }
 
 /** A function that starts `work` anew whenever it is called, but never twice at once: what was asked for meanwhile is done
  * once, at the end. @param {() => Promise<void>} work */
 export function latest(work) {
-    let busy = false, again = false;
+    let busy = false,
+        again = false;
     return async () => {
         again = true;
         if (busy) return;
         busy = true;
-        try { while (again) { again = false; await work(); } }
-        finally { busy = false; }
+        try {
+            while (again) {
+                again = false;
+                await work();
+            }
+        } finally {
+            busy = false;
+        }
     };
 }
 
@@ -65,9 +75,11 @@ export const lerp = (a, b, t) => a.map((x, i) => x + t * (b[i] - x));
 /** Along an arc (Shoemake 1985); straight where there is none. @type {Mix} */
 export function slerp(a, b, t) {
     const dot = (/** @type {Grid} */ x, /** @type {Grid} */ y) => x.reduce((sum, value, i) => sum + value * y[i], 0);
-    const lengths = Math.sqrt(dot(a, a) * dot(b, b)), angle = lengths ? Math.acos(Math.max(-1, Math.min(1, dot(a, b) / lengths))) : 0;
+    const lengths = Math.sqrt(dot(a, a) * dot(b, b)),
+        angle = lengths ? Math.acos(Math.max(-1, Math.min(1, dot(a, b) / lengths))) : 0;
     if (Math.sin(angle) < 1e-6) return lerp(a, b, t);
-    const of_a = Math.sin((1 - t) * angle) / Math.sin(angle), of_b = Math.sin(t * angle) / Math.sin(angle);
+    const of_a = Math.sin((1 - t) * angle) / Math.sin(angle),
+        of_b = Math.sin(t * angle) / Math.sin(angle);
     return a.map((x, i) => of_a * x + of_b * b[i]);
 }
 
@@ -88,10 +100,12 @@ export function element(tag, attributes = {}, ...children) {
 }
 
 /** @param {string} words  @param {() => void} act  @param {Record<string, any>} attributes */
-export const button = (words, act, attributes = {}) => element('button', {type: 'button', onclick: act, ...attributes}, words);
+export const button = (words, act, attributes = {}) =>
+    element('button', {type: 'button', onclick: act, ...attributes}, words);
 
 /** @param {string} title  @param {(Node | string)[]} children */
-export const column = (title, ...children) => element('div', {class: 'nonvae-column'}, element('b', {}, title), ...children);
+export const column = (title, ...children) =>
+    element('div', {class: 'nonvae-column'}, element('b', {}, title), ...children);
 
 /** @param {(Node | string)[]} children */
 export const row = (...children) => element('div', {class: 'nonvae-row'}, ...children);
@@ -103,18 +117,30 @@ export const buttons = (...children) => element('div', {class: 'nonvae-row nonva
  * @param {string} words  @param {number} value  @param {number} most  @param {(value: number) => void} moved
  * @param {(hundredths: string) => string} text */
 export function slider(words, value, most, moved, text = hundredths => `${hundredths} %`) {
-    const read = element('output'), name = element('span', {}, words);
+    const read = element('output'),
+        name = element('span', {}, words);
     const input = element('input', {type: 'range', min: 0, max: 100 * most, step: 1, 'aria-label': words});
-    const show = () => { read.textContent = text(input.value); };
+    const show = () => {
+        read.textContent = text(input.value);
+    };
     input.value = String(Math.round(100 * value));
-    input.addEventListener('input', () => { show(); moved(Number(input.value) / 100); });
+    input.addEventListener('input', () => {
+        show();
+        moved(Number(input.value) / 100);
+    });
     show();
     return {
         row: element('label', {class: 'nonvae-slider'}, name, input, read),
         /** Another value, from outside. @param {number} next */
-        put(next) { input.value = String(Math.round(100 * next)); show(); },
+        put(next) {
+            input.value = String(Math.round(100 * next));
+            show();
+        },
         /** @param {string} next */
-        call(next) { name.textContent = next; input.setAttribute('aria-label', next); },
+        call(next) {
+            name.textContent = next;
+            input.setAttribute('aria-label', next);
+        },
     };
 }
 
@@ -124,7 +150,7 @@ export function slider(words, value, most, moved, text = hundredths => `${hundre
 export function pixels(grid, [height, width, channels]) {
     const image = new ImageData(width, height);
     for (let p = 0; p < height * width; p++) {
-        for (let c = 0; c < 3; c++) image.data[4 * p + c] = 127.5 + 127.5 * grid[p * channels + c % channels];
+        for (let c = 0; c < 3; c++) image.data[4 * p + c] = 127.5 + 127.5 * grid[p * channels + (c % channels)];
         image.data[4 * p + 3] = 255;
     }
     return image;
@@ -133,17 +159,33 @@ export function pixels(grid, [height, width, channels]) {
 /** A canvas that shows grids `size` CSS pixels wide, and has words for those who cannot see it.
  * @param {Shape} shape  @param {number} size  @param {string} words  @param {number} columns  @param {number} rows */
 export function picture(shape, size, words, columns = 1, rows = 1) {
-    const [height, width] = shape, gap = columns * rows > 1 ? 1 : 0;
-    const canvas = element('canvas', {role: 'img', 'aria-label': words, title: words, width: columns * (width + gap) - gap,
-                                      height: rows * (height + gap) - gap, class: width < 64 ? 'nonvae-pixels' : 'nonvae-picture'});
+    const [height, width] = shape,
+        gap = columns * rows > 1 ? 1 : 0;
+    const canvas = element('canvas', {
+        role: 'img',
+        'aria-label': words,
+        title: words,
+        width: columns * (width + gap) - gap,
+        height: rows * (height + gap) - gap,
+        class: width < 64 ? 'nonvae-pixels' : 'nonvae-picture',
+    });
     canvas.style.width = `${size}px`;
     const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext('2d'));
     return {
         canvas,
         /** @param {Grid} grid  @param {number} at  its place, row by row */
-        draw(grid, at = 0) { context.putImageData(pixels(grid, shape), at % columns * (width + gap), Math.floor(at / columns) * (height + gap)); },
+        draw(grid, at = 0) {
+            context.putImageData(
+                pixels(grid, shape),
+                (at % columns) * (width + gap),
+                Math.floor(at / columns) * (height + gap),
+            );
+        },
         /** What the picture shows now. @param {string} text */
-        say(text) { canvas.setAttribute('aria-label', text); canvas.title = text; },
+        say(text) {
+            canvas.setAttribute('aria-label', text);
+            canvas.title = text;
+        },
     };
 }
 
@@ -151,8 +193,11 @@ export function picture(shape, size, words, columns = 1, rows = 1) {
  * @param {Blob} file  @param {Shape} shape  @returns {Promise<{grid: Grid, square: HTMLCanvasElement}>} */
 export async function uploaded(file, [height, width, channels]) {
     let bitmap;
-    try { bitmap = await createImageBitmap(file); }
-    catch { throw Error('This file is not a picture that the browser can read: choose a .png or .jpg file.'); }
+    try {
+        bitmap = await createImageBitmap(file);
+    } catch {
+        throw Error('This file is not a picture that the browser can read: choose a .png or .jpg file.');
+    }
     const edge = Math.min(bitmap.width, bitmap.height);
     if (edge < 8) throw Error(`This picture is only ${bitmap.width} x ${bitmap.height} pixels: choose a larger one.`);
     const cut = (/** @type {number} */ size, /** @type {CanvasImageSource} */ from, /** @type {number[]} */ place) => {
@@ -163,17 +208,23 @@ export async function uploaded(file, [height, width, channels]) {
         return canvas;
     };
     const square = cut(Math.min(512, edge), bitmap, [(bitmap.width - edge) / 2, (bitmap.height - edge) / 2, edge]);
-    let small = square;                                             // halved again and again, so that nothing is skipped
+    let small = square; // halved again and again, so that nothing is skipped
     while (small.width >= 4 * width) small = cut(Math.round(small.width / 2), small, [0, 0, small.width]);
     return {grid: grid_of(cut(width, small, [0, 0, small.width]), channels), square};
 }
 
 /** What a canvas shows, as a grid in [-1, 1]. @param {HTMLCanvasElement} canvas  @param {number} channels */
 function grid_of(canvas, channels) {
-    const {data} = /** @type {CanvasRenderingContext2D} */ (canvas.getContext('2d')).getImageData(0, 0, canvas.width, canvas.height);
+    const {data} = /** @type {CanvasRenderingContext2D} */ (canvas.getContext('2d')).getImageData(
+        0,
+        0,
+        canvas.width,
+        canvas.height,
+    );
     return Float32Array.from({length: canvas.width * canvas.height * channels}, (_, i) => {
         const p = 4 * Math.floor(i / channels);
-        const value = channels === 1 ? .299 * data[p] + .587 * data[p + 1] + .114 * data[p + 2] : data[p + i % channels];
+        const value =
+            channels === 1 ? 0.299 * data[p] + 0.587 * data[p + 1] + 0.114 * data[p + 2] : data[p + (i % channels)];
         return value / 127.5 - 1;
     });
 }
@@ -185,7 +236,8 @@ function grid_of(canvas, channels) {
  * @param {Shape} shape  @param {number} size  @param {string} letters  @param {(chosen: number[]) => void} picked
  */
 export function thumbnails(shape, size, letters, picked) {
-    const line = element('div', {class: 'nonvae-thumbnails', role: 'group'}), next = element('span');
+    const line = element('div', {class: 'nonvae-thumbnails', role: 'group'}),
+        next = element('span');
     /** @type {HTMLButtonElement[]} */ const buttons = [];
     /** @type {number[]} */ let chosen = [];
     let turn = 0;
@@ -198,7 +250,7 @@ export function thumbnails(shape, size, letters, picked) {
         next.replaceChildren('next click: ', element('b', {}, letters[turn % letters.length]));
     };
     const pick = (/** @type {number} */ i) => {
-        chosen = chosen.map((old, k) => k === turn % letters.length ? i : old);
+        chosen = chosen.map((old, k) => (k === turn % letters.length ? i : old));
         turn++;
         mark();
         picked(chosen);
@@ -208,9 +260,14 @@ export function thumbnails(shape, size, letters, picked) {
         row: line,
         /** @param {Grid} grid  @param {string} words */
         add(grid, words) {
-            const small = picture(shape, size, words), i = buttons.length;
+            const small = picture(shape, size, words),
+                i = buttons.length;
             small.draw(grid);
-            const made = button('', () => pick(i), {class: 'nonvae-thumbnail', title: words, 'aria-label': `${words}, number ${i + 1}`});
+            const made = button('', () => pick(i), {
+                class: 'nonvae-thumbnail',
+                title: words,
+                'aria-label': `${words}, number ${i + 1}`,
+            });
             made.append(small.canvas, element('span'));
             small.canvas.setAttribute('aria-hidden', 'true');
             buttons.push(made);
@@ -232,15 +289,22 @@ export function thumbnails(shape, size, letters, picked) {
 /** A button for picture files, and for grey images a pad to draw on. `add(grid, name, square)` is called with each picture.
  * @param {Shape} shape  @param {(grid: Grid, name: string, square: HTMLCanvasElement | null) => void} add  @param {(text: string) => void} wrong */
 export function own(shape, add, wrong) {
-    const grey = shape[2] === 1, inverted = element('input', {type: 'checkbox'});
-    const input = element('input', {type: 'file', accept: 'image/*', 'aria-label': grey ? 'Your picture' : 'Your photograph'});
+    const grey = shape[2] === 1,
+        inverted = element('input', {type: 'checkbox'});
+    const input = element('input', {
+        type: 'file',
+        accept: 'image/*',
+        'aria-label': grey ? 'Your picture' : 'Your photograph',
+    });
     input.addEventListener('change', async () => {
         try {
             for (const file of input.files ?? []) {
                 const {grid, square} = await uploaded(file, shape);
                 add(inverted.checked ? grid.map(x => -x) : grid, file.name, square);
             }
-        } catch (error) { wrong(/** @type {Error} */ (error).message); }
+        } catch (error) {
+            wrong(/** @type {Error} */ (error).message);
+        }
         input.value = '';
     });
     const chooser = element('label', {class: 'nonvae-file'}, grey ? 'Your picture' : 'Your photograph', input);
@@ -250,10 +314,20 @@ export function own(shape, add, wrong) {
 /** A pad to draw a white line on black. `drawn(grid)` is called after every stroke.
  * @param {Shape} shape  @param {(grid: Grid) => void} drawn */
 export function pad(shape, drawn) {
-    const size = 160, canvas = element('canvas', {width: size, height: size, class: 'nonvae-pad', role: 'img', tabindex: 0,
-                                                  'aria-label': 'a pad: draw a digit with the mouse or a finger'});
+    const size = 160,
+        canvas = element('canvas', {
+            width: size,
+            height: size,
+            class: 'nonvae-pad',
+            role: 'img',
+            tabindex: 0,
+            'aria-label': 'a pad: draw a digit with the mouse or a finger',
+        });
     const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext('2d', {willReadFrequently: true}));
-    const clear = () => { context.fillStyle = '#000'; context.fillRect(0, 0, size, size); };
+    const clear = () => {
+        context.fillStyle = '#000';
+        context.fillRect(0, 0, size, size);
+    };
     const read = () => {
         const small = element('canvas', {width: shape[1], height: shape[0]});
         const to = /** @type {CanvasRenderingContext2D} */ (small.getContext('2d', {willReadFrequently: true}));
@@ -261,14 +335,17 @@ export function pad(shape, drawn) {
         to.drawImage(canvas, 0, 0, shape[1], shape[0]);
         drawn(grid_of(small, 1));
     };
-    const at = (/** @type {PointerEvent} */ event) => [event.offsetX * size / canvas.clientWidth, event.offsetY * size / canvas.clientHeight];
+    const at = (/** @type {PointerEvent} */ event) => [
+        (event.offsetX * size) / canvas.clientWidth,
+        (event.offsetY * size) / canvas.clientHeight,
+    ];
     canvas.addEventListener('pointerdown', event => {
         canvas.setPointerCapture(event.pointerId);
         const [x, y] = at(event);
         Object.assign(context, {strokeStyle: '#fff', lineWidth: size / 11, lineCap: 'round', lineJoin: 'round'});
         context.beginPath();
         context.moveTo(x, y);
-        context.lineTo(x, y + .01);
+        context.lineTo(x, y + 0.01);
         context.stroke();
         read();
     });
@@ -280,7 +357,13 @@ export function pad(shape, drawn) {
         read();
     });
     clear();
-    return {canvas, clear() { clear(); read(); }};
+    return {
+        canvas,
+        clear() {
+            clear();
+            read();
+        },
+    };
 }
 
 // ---------------------------------------------------------------- files
@@ -294,8 +377,13 @@ export function download(blob, name) {
 
 /** Canvases below one another, on white, each enlarged by whole pixels, as PNG. @param {HTMLCanvasElement[]} canvases  @param {string} name */
 export function save_png(canvases, name) {
-    const zoom = 3, gap = 6, width = Math.max(...canvases.map(one => one.width * zoom));
-    const whole = element('canvas', {width, height: canvases.reduce((sum, one) => sum + one.height * zoom + gap, -gap)});
+    const zoom = 3,
+        gap = 6,
+        width = Math.max(...canvases.map(one => one.width * zoom));
+    const whole = element('canvas', {
+        width,
+        height: canvases.reduce((sum, one) => sum + one.height * zoom + gap, -gap),
+    });
     const context = /** @type {CanvasRenderingContext2D} */ (whole.getContext('2d'));
     context.fillStyle = '#fff';
     context.fillRect(0, 0, whole.width, whole.height);
@@ -305,5 +393,7 @@ export function save_png(canvases, name) {
         context.drawImage(one, 0, y, one.width * zoom, one.height * zoom);
         y += one.height * zoom + gap;
     }
-    whole.toBlob(blob => { if (blob) download(blob, name); });
+    whole.toBlob(blob => {
+        if (blob) download(blob, name);
+    });
 }

@@ -139,13 +139,13 @@ def plane_state(models: Any, images: Any, count: int = 1000, precision: Precisio
     return {**packed_models(models, precision, data.shape), **Plane(model, data[:]).state(), 'images': image_bytes(data), 'shape': page_shape(data), 'labels': labels,
             'classes': [class_name(data, label) for label in kinds], 'place': [.5, .5]}
 
-# %% ../../nbs/workshop/36_states.ipynb #48173016
+# %% ../../nbs/workshop/36_states.ipynb #d7002b55
 _PAGE = files('nonvae')/'page'
 
 def _joined(*names: str) -> str:
     "Modules behind one another, as one."
     text = '\n'.join((_PAGE/name).read_text(encoding='utf-8') for name in names)
-    return re.sub(r'^export ', '', re.sub(r"^import .* from '\./\w+\.js';\n", '', text, flags=re.M), flags=re.M)
+    return re.sub(r'^export ', '', re.sub(r'^import [^;]*;\n', '', text, flags=re.M), flags=re.M)
 
 def page_script(*more: str) -> str:
     "The functions `interpolation`, `transfer` and `plane` of explorers.js, `lab` of lab.js, everything that they use, and `more` modules after them."

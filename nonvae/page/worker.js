@@ -2,6 +2,9 @@
 import {answers} from './models.js';
 
 self.onmessage = ({data: [number, question, ...rest]}) => {
-    try { self.postMessage([number, /** @type {any} */ (answers)[question](...rest), null]); }
-    catch (error) { self.postMessage([number, null, String(error)]); }
+    try {
+        self.postMessage([number, /** @type {any} */ (answers)[question](...rest), null]);
+    } catch (error) {
+        self.postMessage([number, null, String(error)]);
+    }
 };
