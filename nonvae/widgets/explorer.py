@@ -25,7 +25,7 @@ from ..training import model_lock
 from ..transfer import transfer_matrix
 from .panel import open_panels, take_place
 
-# %% ../../nbs/workshop/42_explorer.ipynb #79341dc8
+# %% ../../nbs/workshop/42_explorer.ipynb #485392ec
 def version(model: torch.nn.Module) -> float:
     "A number that changes when the model's weights do."
     with model_lock, torch.no_grad(): return sum(float(x.double().sum()) for x in model.state_dict().values())
@@ -34,8 +34,8 @@ class Explorer(anywidget.AnyWidget):
     "An explorer of `shown` {name: model}; `state` are its first values."
     _css = page_style()
     models = traitlets.Dict().tag(sync=True)            # {name: what to compute}
-    weights = traitlets.List().tag(sync=True)           # bytes for each
-    shape = traitlets.List().tag(sync=True)             # of an image: height, width, channels
+    weights: Any = traitlets.List().tag(sync=True)      # bytes for each
+    shape: Any = traitlets.List().tag(sync=True)        # of an image: height, width, channels
     following: ClassVar[bool] = False
 
     def __init__(self, shown: dict[str, Any], state: dict[str, Any]) -> None:
@@ -148,7 +148,7 @@ class TransferExplorer(Explorer):
             ax.set(xticks=[], yticks=[], title=name)
         return figure
 
-# %% ../../nbs/workshop/42_explorer.ipynb #5c0b097f
+# %% ../../nbs/workshop/42_explorer.ipynb #3088bf1d
 class LatentExplorer(Explorer):
     """Codes of `images` (an ImageSet, or a batch (N, C, H, W) in [-1, 1]), at most `count` of them, as a map; the ring in it can be dragged,
     and decodes to an image.
@@ -157,7 +157,10 @@ class LatentExplorer(Explorer):
     its first two principal components. Trait: `place` (across and up, 0 to 1)."""
     _esm = explorer_script('plane')
     images, dots, axes = (traitlets.Bytes().tag(sync=True) for _ in range(3))
-    labels, classes, low, high = (traitlets.List().tag(sync=True) for _ in range(4))
+    labels: Any = traitlets.List().tag(sync=True)
+    classes: Any = traitlets.List().tag(sync=True)
+    low: Any = traitlets.List().tag(sync=True)
+    high: Any = traitlets.List().tag(sync=True)
     numbers = traitlets.Int().tag(sync=True)
     place = traitlets.List(traitlets.Float(min=0, max=1), [.5, .5], minlen=2, maxlen=2).tag(sync=True)
 
