@@ -86,6 +86,15 @@ def test_networks_of_presets(name):
             assert np.abs(ours - torchs[0].numpy()).max() < 1e-5 * max(1, float(torchs.abs().max())), network
 
 
+class Of(nn.Module):
+    "A function as a network."
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, x): return self.function(x)
+
+
 class Branch(nn.Module):
     def forward(self, x): return x if x.sum() > 0 else -x
 
@@ -93,9 +102,28 @@ class Branch(nn.Module):
 @pytest.mark.parametrize('network, sentence', [
     (nn.GELU(), 'no layer GELU'), (nn.Conv2d(4, 4, 3, groups=2), 'without groups'), (nn.Upsample(scale_factor=2, mode='bilinear'), 'nearest upsampling'),
     (nn.AvgPool2d(2, padding=1), 'without dilation'), (nn.Softplus(beta=2), 'beta = 1'), (Branch(), 'cannot follow Branch'), (nn.BatchNorm2d(4, track_running_stats=False), 'keeps its statistics'),
-    (nn.Conv2d(4, 4, 3, padding='same'), 'padding'), (nn.Conv2d(4, 4, 3, stride=(1, 2)), 'stride')])
+    (nn.Conv2d(4, 4, 3, padding='same'), 'padding'), (nn.Conv2d(4, 4, 3, stride=(1, 2)), 'stride'), (nn.Linear(8, 3), 'flatten the image'), (nn.BatchNorm1d(4), 'cannot follow BatchNorm1d'), (nn.Flatten(0), 'nothing else')])
 def test_what_the_page_does_not_know_is_a_sentence(network, sentence):
     with pytest.raises(NonvaeError, match=sentence): as_packed(network, torch.zeros(4, 8, 8))
+
+
+@pytest.mark.parametrize('function', [
+    lambda x: torch.add(x, x, alpha=2), lambda x: torch.cat([x, x], 2), lambda x: torch.cat([x, x]), lambda x: torch.chunk(x, 2, 2)[0], lambda x: F.softplus(x, 2), lambda x: F.dropout(x),
+    lambda x: F.dropout(x, .5, True), lambda x: x.view(4, 64), lambda x: x.view(1, 2, 16, 8), lambda x: x.flatten(2), lambda x: x[:, :2], lambda x: x.mean(1), lambda x: torch.div(x, 2, rounding_mode='floor'),
+    lambda x: 1 / x, lambda x: x - x.tanh(), lambda x: x.clamp(0, 1), lambda x: F.interpolate(x, scale_factor=2), lambda x: F.relu(x).permute(0, 1, 3, 2)])
+def test_functions_are_refused_rather_than_misunderstood(function):
+    with pytest.raises(NonvaeError, match='The page'): as_packed(Of(function), torch.rand(4, 8, 8))
+
+
+@needs_node
+@pytest.mark.parametrize('function', [
+    lambda x: x + x.tanh(), lambda x: 2 - x, lambda x: torch.cat([x, 2 * x], dim=1), lambda x: torch.chunk(x, 2, dim=1)[1], lambda x: F.dropout(x, training=False), lambda x: torch.relu(x) * x,
+    lambda x: x.to(torch.float32).contiguous() / 4, lambda x: x.flatten(1).view(-1, 4, 8, 8) * .5, lambda x: F.relu(x, inplace=True) - 1, lambda x: x * torch.arange(8.) + torch.arange(4.).view(4, 1, 1)])
+def test_functions_mean_what_they_mean_in_torch(function):
+    with seeded(0): x = torch.randn(4, 8, 8)
+    expected = function(x.clone()[None])[0].numpy()
+    found, = run_in_node(as_packed(Of(function), x.clone()), 'it', x)
+    assert np.abs(found - expected).max() < 1e-5
 
 
 def test_models_without_networks_are_refused():

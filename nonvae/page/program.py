@@ -39,9 +39,10 @@ def as_bytes(numbers: np.ndarray, precision: Precision) -> bytes:
     steps = np.divide(blocks, scales, out=np.zeros_like(blocks), where=scales > 0).round().clip(-127, 127).astype('i1')
     return scales.tobytes() + steps.tobytes()
 
-# %% ../../nbs/workshop/35_engine.ipynb #bd2a950d
+# %% ../../nbs/workshop/35_engine.ipynb #8275c1d0
 def _grid(shape: torch.Size) -> list[int]:
     "The shape (height, width, channels) of one image (1, C, H, W) or vector (1, C)."
+    if shape[:1] != (1,): raise NonvaeError('The page computes one image at a time: a network may not join or split the images of a batch.')
     if len(shape) == 4: return [shape[2], shape[3], shape[1]]
     if len(shape) == 2: return [1, 1, shape[1]]
     raise NonvaeError(f'The page knows images (N, C, H, W) and vectors (N, C), but here is something of {len(shape)} dimensions.')
@@ -58,7 +59,7 @@ def _one(value: Any, what: str) -> int:
     if isinstance(value, str) or len({*_pair(value)}) > 1: raise NonvaeError(f'The page knows no {what} that differs along the axes ({value}).')
     return _pair(value)[0]
 
-# %% ../../nbs/workshop/35_engine.ipynb #cc25b8da
+# %% ../../nbs/workshop/35_engine.ipynb #c76e1642
 def _convolution(layer: nn.Conv2d | nn.ConvTranspose2d) -> dict[str, Any]:
     if layer.groups != 1 or layer.padding_mode != 'zeros' or any(_pair(getattr(layer, 'output_padding', 0))):
         raise NonvaeError('The page knows convolutions without groups, output padding, and with zeros round the image.')
@@ -93,6 +94,8 @@ def _upsampling(layer: nn.Upsample) -> dict[str, Any]:
         raise NonvaeError('The page knows nearest upsampling by a whole number.')
     return {'name': 'nearest', 'factor': _one(factor, 'upsampling')}
 
+def _linear(layer: nn.Linear) -> dict[str, Any]: return {'name': 'linear', 'weight': layer.weight.T, 'bias': layer.bias}
+
 def _softplus(layer: nn.Softplus) -> dict[str, Any]:
     if layer.beta != 1: raise NonvaeError('The page knows Softplus with beta = 1.')
     return {'name': 'softplus'}
@@ -101,7 +104,7 @@ def _plain(name: str) -> Callable[[Any], dict[str, Any]]: return lambda layer: {
 
 _LAYERS: dict[type, Callable[[Any], Any]] = {
     nn.Conv2d: _convolution, nn.ConvTranspose2d: _convolution, nn.BatchNorm2d: _norm, nn.InstanceNorm2d: _norm,
-    nn.Linear: lambda layer: {'name': 'linear', 'weight': layer.weight.T, 'bias': layer.bias},
+    nn.Linear: _linear,
     nn.MaxPool2d: _windows, nn.AvgPool2d: _windows, nn.Upsample: _upsampling, nn.Softplus: _softplus,
     nn.ReLU: _plain('leaky_relu'), nn.LeakyReLU: lambda layer: {'name': 'leaky_relu', 'slope': layer.negative_slope},
     nn.ELU: lambda layer: {'name': 'elu', 'slope': layer.alpha}, nn.SiLU: _plain('silu'), nn.Sigmoid: _plain('sigmoid'), nn.Tanh: _plain('tanh'),
@@ -184,7 +187,20 @@ class _OfTwo(nn.Module):
 
     def forward(self, a: torch.Tensor, b: torch.Tensor) -> Any: return self.network(a, b)
 
-# %% ../../nbs/workshop/35_engine.ipynb #b11acba6
+# %% ../../nbs/workshop/35_engine.ipynb #2e61622f
+def _check_call(name: str, node: fx.Node) -> None:
+    "A NonvaeError if a function is called in a way that its step does not have."
+    options = {option: value for option, value in node.kwargs.items() if option not in ('inplace', 'input', 'tensors', 'p')}
+    more = list(node.args[1:])
+    if name in ('concatenate', 'chunk'):
+        plain = options.pop('dim', more[-1] if len(more) == (2 if name == 'chunk' else 1) else 0) == 1 and not {*options} - {'chunks'}
+    elif node.target is F.dropout: plain = options.get('training', more[1] if len(more) > 1 else True) is False
+    elif name in ('same', 'reshape', 'item'): plain = True              # shapes say what has happened
+    elif name in ('add', 'multiply', 'subtract', 'divide'): plain = not options and len(more) == 1
+    else: plain = not options and not more
+    if not plain: raise NonvaeError(f'The page knows {getattr(node.target, "__name__", node.target)} in its plain form only, but got {node.args[1:]} {dict(node.kwargs)}.')
+
+# %% ../../nbs/workshop/35_engine.ipynb #1f967265
 class _Walk(fx.Interpreter):
     "Runs a network and writes down its `steps`; `places` says which grid holds what a node of the graph computes."
     def __init__(self, network: nn.Module, weights: list[torch.Tensor]) -> None:
@@ -208,6 +224,7 @@ class _Walk(fx.Interpreter):
         if how is None:
             raise NonvaeError(f'The page knows no layer {type(layer).__name__}: build the network from convolutions, linear layers, normalisations '
                               'and simple activations.')
+        if isinstance(layer, nn.Linear) and value.ndim != 2: raise NonvaeError('The page knows linear layers of vectors: flatten the image first.')
         steps, place = how(layer), self.places[parent]
         for step in steps if isinstance(steps, list) else [steps]: place = self.steps.add(step, [place], self.env[parent].shape, value)
         return place
@@ -216,6 +233,7 @@ class _Walk(fx.Interpreter):
         "The place of what a function computes; for several pieces a list of places."
         name, inputs = _FUNCTIONS.get(node.target), [parent for parent in node.all_input_nodes if parent in self.places]
         if name is None: raise NonvaeError(f'The page knows no operation {getattr(node.target, "__name__", node.target)}.')
+        _check_call(name, node)
         place, shape = self.places[inputs[0]], getattr(self.env[inputs[0]], 'shape', None)
         if name == 'item': return place[node.args[1]]
         if name == 'chunk':
