@@ -49,10 +49,10 @@ NETWORKS = {
 
 
 def as_packed(network, *inputs, precision='float32'):
-    weights = []
-    program, _ = trace(network, *(x[None] for x in inputs), weights=weights)
-    numbers = torch.cat(weights).numpy() if weights else np.zeros(0, 'f4')
-    return Packed({'precision': precision, 'networks': {'it': program}}, as_bytes(numbers, precision))
+    weights, exact = [], []
+    program, _ = trace(network, *(x[None] for x in inputs), weights=weights, exact=exact)
+    numbers, exactly = (torch.cat(some).numpy() if some else np.zeros(0, 'f4') for some in (weights, exact))
+    return Packed({'precision': precision, 'exact': len(exactly), 'networks': {'it': program}}, as_bytes(numbers, precision) + exactly.tobytes())
 
 
 @needs_node
@@ -110,20 +110,79 @@ def test_what_the_page_does_not_know_is_a_sentence(network, sentence):
 @pytest.mark.parametrize('function', [
     lambda x: torch.add(x, x, alpha=2), lambda x: torch.cat([x, x], 2), lambda x: torch.cat([x, x]), lambda x: torch.chunk(x, 2, 2)[0], lambda x: F.softplus(x, 2), lambda x: F.dropout(x),
     lambda x: F.dropout(x, .5, True), lambda x: x.view(4, 64), lambda x: x.view(1, 2, 16, 8), lambda x: x.flatten(2), lambda x: x[:, :2], lambda x: x.mean(1), lambda x: torch.div(x, 2, rounding_mode='floor'),
-    lambda x: 1 / x, lambda x: x - x.tanh(), lambda x: x.clamp(0, 1), lambda x: F.interpolate(x, scale_factor=2), lambda x: F.relu(x).permute(0, 1, 3, 2)])
+    lambda x: 1 / x, lambda x: x - x.tanh(), lambda x: torch.cat([x, torch.ones(1, 4, 8, 8)], 1), lambda x: x * x[:, :1], lambda x: x.to(torch.int32).float(), lambda x: F.relu(x + 1, inplace=True) + x.relu_(), lambda x: x.clamp(0, 1), lambda x: F.interpolate(x, scale_factor=2), lambda x: F.relu(x).permute(0, 1, 3, 2)])
 def test_functions_are_refused_rather_than_misunderstood(function):
     with pytest.raises(NonvaeError, match='The page'): as_packed(Of(function), torch.rand(4, 8, 8))
 
 
 @needs_node
 @pytest.mark.parametrize('function', [
-    lambda x: x + x.tanh(), lambda x: 2 - x, lambda x: torch.cat([x, 2 * x], dim=1), lambda x: torch.chunk(x, 2, dim=1)[1], lambda x: F.dropout(x, training=False), lambda x: torch.relu(x) * x,
+    lambda x: x + x.tanh(), lambda x: 2 - x, lambda x: torch.cat([x, x], 1), lambda x: -x, lambda x: x.view(x.size(0), -1), lambda x: x.view(x.shape[0], -1), lambda x: torch.cat([x, 2 * x], dim=1), lambda x: torch.chunk(x, 2, dim=1)[1], lambda x: F.dropout(x, training=False), lambda x: torch.relu(x) * x,
     lambda x: x.to(torch.float32).contiguous() / 4, lambda x: x.flatten(1).view(-1, 4, 8, 8) * .5, lambda x: F.relu(x, inplace=True) - 1, lambda x: x * torch.arange(8.) + torch.arange(4.).view(4, 1, 1)])
 def test_functions_mean_what_they_mean_in_torch(function):
     with seeded(0): x = torch.randn(4, 8, 8)
     expected = function(x.clone()[None])[0].numpy()
     found, = run_in_node(as_packed(Of(function), x.clone()), 'it', x)
     assert np.abs(found - expected).max() < 1e-5
+
+
+class Squeezed(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.pool, self.mix = nn.AvgPool2d(8), nn.Conv2d(4, 4, 1)
+
+    def forward(self, x): return x * torch.sigmoid(self.mix(self.pool(x)))
+
+
+class Residual(nn.Module):
+    def __init__(self, inplace):
+        super().__init__()
+        self.first, self.rest = nn.Conv2d(4, 4, 1), nn.Sequential(nn.ReLU(inplace=inplace), nn.Conv2d(4, 4, 1))
+
+    def forward(self, x):
+        h = self.first(x)
+        return h + self.rest(h)
+
+
+def hooked():
+    layer = nn.Conv2d(4, 4, 1)
+    layer.register_forward_hook(lambda module, given, out: 2 * out)
+    return layer
+
+
+@pytest.mark.parametrize('network, sentence', [(Squeezed(), 'does not stretch'), (Residual(True), 'inplace=True'), (hooked(), 'no hooks'), (nn.Softplus(threshold=1), 'threshold of 15'),
+                                               (nn.AvgPool2d(2, divisor_override=3), 'other divisors'), (nn.Upsample(scale_factor=(2, 2.5)), 'whole number')])
+def test_what_would_go_wrong_in_silence_is_a_sentence(network, sentence):
+    with pytest.raises(NonvaeError, match=sentence): as_packed(network, torch.randn(4, 8, 8))
+    if isinstance(network, Residual): as_packed(Residual(False), torch.randn(4, 8, 8))
+
+
+@needs_node
+def test_a_dead_channel_does_not_blind_its_neighbours():
+    with seeded(0): network, x = sequential(nn.Conv2d(4, 32, 1), nn.BatchNorm2d(32)).eval(), torch.randn(4, 8, 8)
+    network[1].running_var[3] = 0
+    with torch.no_grad():
+        network[0].weight[3] = 0
+        network[0].bias[3] = 0
+        expected = network(x[None])[0].numpy()
+    found, = run_in_node(as_packed(network, x, precision='int8'), 'it', x)
+    assert np.abs(found - expected).max() < .1 < np.abs(expected).max()
+
+
+class Normed(Autoencoder):
+    def encode(self, x):
+        z = super().encode(x)
+        return z / z.norm()
+
+
+def test_a_model_that_does_more_than_its_networks_or_has_diverged_is_refused():
+    with pytest.raises(NonvaeError, match='encode or decode of its own'): pack(Normed(nn.Sequential(nn.Flatten(), nn.Linear(64, 3)), nn.Sequential(nn.Linear(3, 64), nn.Unflatten(1, (1, 8, 8)))), image_shape=(1, 8, 8))
+    model = Autoencoder.preset('digits')
+    model.train()
+    pack(model)
+    assert model.training
+    with torch.no_grad(): model.decoder[0].weight[0, 0, 0, 0] = float('nan')
+    with pytest.raises(NonvaeError, match='not finite'): pack(model)
 
 
 def test_models_without_networks_are_refused():
@@ -135,7 +194,7 @@ def test_models_without_networks_are_refused():
 @needs_node
 def test_eight_bits_are_off_by_half_a_step():
     numbers = np.random.default_rng(0).normal(size=100).astype('f4')
-    packed = Packed({'precision': 'int8', 'networks': {'it': {'inputs': [[1, 1, 100]], 'outputs': [1], 'steps': [
+    packed = Packed({'precision': 'int8', 'exact': 0, 'networks': {'it': {'inputs': [[1, 1, 100]], 'outputs': [1], 'steps': [
         {'name': 'affine', 'from': [0], 'shape': [1, 1, 100], 'length': 100, 'weight': 0}]}}}, as_bytes(numbers, 'int8'))
     found, = run_in_node(packed, 'it', torch.ones(100))
     steps = np.abs(np.pad(numbers, (0, 28)).reshape(4, 32)).max(1).repeat(32)[:100] / 127

@@ -21,17 +21,25 @@ function half(bits) {
         exponent = (bits >> 10) & 31,
         fraction = bits & 1023;
     if (exponent === 0) return sign * fraction * 2 ** -24;
+    if (exponent === 31) return fraction ? NaN : sign * Infinity;
     return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
 }
 
 const BLOCK = 32; // numbers that share a scale in 8 bits
 
 /**
- * All weights of a model as numbers.
+ * All numbers of a model, and behind them those that are exact: `exact` floats at the end of the bytes.
  * float32, float16: one after the other. int8: first a float16 scale for every 32 of them, then a byte for each.
- * @param {ArrayBuffer} bytes  @param {string} precision
+ * @typedef {{numbers: Grid, exact: Grid}} Weights
+ * @param {ArrayBuffer} bytes  @param {{precision: string, exact: number}} description  @returns {Weights}
  */
-export function readWeights(bytes, precision) {
+export function readWeights(bytes, {precision, exact}) {
+    const end = bytes.byteLength - 4 * exact;
+    return {numbers: readNumbers(bytes.slice(0, end), precision), exact: new Float32Array(bytes.slice(end))};
+}
+
+/** @param {ArrayBuffer} bytes  @param {string} precision */
+function readNumbers(bytes, precision) {
     if (precision === 'float32') return new Float32Array(bytes);
     const halves = Float32Array.from({length: 65536}, (_, bits) => half(bits));
     if (precision === 'float16') return Float32Array.from(new Uint16Array(bytes), bits => halves[bits]);
@@ -154,7 +162,7 @@ function phases(step, transposed, weights, inputs) {
     return {result, spread, stride: transposed ? 1 : stride};
 }
 
-/** @param {Step} step  @param {Shape} shape  of the input  @param {Grid} all  the model's weights  @param {boolean} transposed
+/** @param {Step} step  @param {Shape} shape  of the input  @param {Weights} all  the model's  @param {boolean} transposed
  * @returns {Kernel} */
 function convolution(step, [height, width, inputs], all, transposed) {
     const [rows, columns, outputs] = step.shape,
@@ -197,10 +205,11 @@ function convolution(step, [height, width, inputs], all, transposed) {
     };
 }
 
-/** `length` weights from a place on; zeros where there are none. @param {Grid} all  @param {number | undefined} from
- * @param {number} length */
+/** `length` numbers from a place on, below 0 among the exact ones; zeros where there are none.
+ * @param {Weights} all  @param {number | undefined} from  @param {number} length  @returns {Grid} */
 function part(all, from, length) {
-    return from === undefined ? new Float32Array(length) : all.subarray(from, from + length);
+    if (from === undefined) return new Float32Array(length);
+    return from < 0 ? all.exact.subarray(-1 - from, -1 - from + length) : all.numbers.subarray(from, from + length);
 }
 
 // ---------------------------------------------------------------- all other layers
@@ -238,7 +247,7 @@ function windows(step, [height, width, channels], start, take, scale) {
 }
 
 /** Every layer by its name: from its step, the shapes of its inputs and all weights to the function that computes it.
- * @type {Record<string, (step: Step, shapes: Shape[], weights: Grid) => Kernel>} */
+ * @type {Record<string, (step: Step, shapes: Shape[], weights: Weights) => Kernel>} */
 const layers = {
     convolution: (step, [shape], weights) => convolution(step, shape, weights, false),
     transposed: (step, [shape], weights) => convolution(step, shape, weights, true),
@@ -339,7 +348,7 @@ const layers = {
 
 /** A network: steps, each of which reads grids that are there already, and writes one that was reserved for it. */
 export class Network {
-    /** @param {Program} program  @param {Grid} weights */
+    /** @param {Program} program  @param {Weights} weights */
     constructor({inputs, steps, outputs}, weights) {
         const shapes = [...inputs];
         this.outputs = outputs;

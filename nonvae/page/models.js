@@ -5,7 +5,7 @@ import {Network, readWeights} from './engine.js';
 /**
  * @typedef {import('./engine.js').Grid} Grid
  * @typedef {import('./engine.js').Program} Program
- * @typedef {{kind: 'one' | 'two' | 'masked', precision: string, networks: Record<string, Program>}} Description
+ * @typedef {{kind: 'one' | 'two' | 'masked', precision: string, exact: number, networks: Record<string, Program>}} Description
  * @typedef {{shared: Grid, specific: Grid, missed: Grid | null}} Face  a face's codes; for masks also what the decoder misses in it
  */
 
@@ -39,7 +39,7 @@ function widened(mask, width) {
 export const answers = {
     /** @param {string} key  @param {Description} description  @param {ArrayBuffer} bytes */
     load(key, description, bytes) {
-        const weights = readWeights(bytes, description.precision);
+        const weights = readWeights(bytes, description);
         models.set(
             key,
             Object.fromEntries(

@@ -26,7 +26,7 @@ from ..ltae import VAE
 from ..masked import MaskedTransfer
 from ..transfer import TwoCodes
 
-# %% ../../nbs/workshop/35_engine.ipynb #b77c4bad
+# %% ../../nbs/workshop/35_engine.ipynb #cae657c6
 Precision = Literal['float32', 'float16', 'int8']
 _BLOCK = 32
 
@@ -35,8 +35,8 @@ def as_bytes(numbers: np.ndarray, precision: Precision) -> bytes:
     if precision == 'float32': return numbers.astype('<f4').tobytes()
     if precision == 'float16': return numbers.clip(-65504, 65504).astype('<f2').tobytes()
     blocks = np.pad(numbers, (0, -len(numbers) % _BLOCK)).reshape(-1, _BLOCK)
-    scales = (np.abs(blocks).max(1, keepdims=True) / 127).astype('<f2')
-    steps = np.divide(blocks, scales, out=np.zeros_like(blocks), where=scales > 0).round().clip(-127, 127).astype('i1')
+    scales = np.maximum(np.abs(blocks).max(1, keepdims=True) / 127, 6e-8).clip(max=65504).astype('<f2')
+    steps = (blocks / scales).round().clip(-127, 127).astype('i1')
     return scales.tobytes() + steps.tobytes()
 
 # %% ../../nbs/workshop/35_engine.ipynb #8275c1d0
@@ -59,7 +59,7 @@ def _one(value: Any, what: str) -> int:
     if isinstance(value, str) or len({*_pair(value)}) > 1: raise NonvaeError(f'The page knows no {what} that differs along the axes ({value}).')
     return _pair(value)[0]
 
-# %% ../../nbs/workshop/35_engine.ipynb #c76e1642
+# %% ../../nbs/workshop/35_engine.ipynb #919190ce
 def _convolution(layer: nn.Conv2d | nn.ConvTranspose2d) -> dict[str, Any]:
     if layer.groups != 1 or layer.padding_mode != 'zeros' or any(_pair(getattr(layer, 'output_padding', 0))):
         raise NonvaeError('The page knows convolutions without groups, output padding, and with zeros round the image.')
@@ -83,21 +83,22 @@ def _affine(factor: torch.Tensor, offset: torch.Tensor) -> dict[str, Any]:
 def _windows(layer: Any) -> dict[str, Any]:
     "Pooling."
     largest = isinstance(layer, nn.MaxPool2d)
-    plain = not layer.ceil_mode and (layer.dilation in (1, (1, 1)) if largest else _pair(layer.padding) == [0, 0])
-    if not plain: raise NonvaeError('The page knows pooling without dilation or rounding up, and averages without padding.')
+    plain = not layer.ceil_mode and (layer.dilation in (1, (1, 1)) if largest else _pair(layer.padding) == [0, 0] and layer.divisor_override is None)
+    if not plain: raise NonvaeError('The page knows pooling without dilation or rounding up, and averages without padding and other divisors.')
     return {'name': 'largest' if largest else 'average', 'kernel': _pair(layer.kernel_size), 'stride': _one(layer.stride, 'stride'),
             'padding': _one(layer.padding, 'padding')}
 
 def _upsampling(layer: nn.Upsample) -> dict[str, Any]:
     factor = layer.scale_factor
-    if layer.mode != 'nearest' or factor is None or _pair(factor)[0] != (factor[0] if isinstance(factor, tuple) else factor):
+    factors = factor if isinstance(factor, tuple) else (factor,)
+    if layer.mode != 'nearest' or factor is None or any(one != int(one) for one in factors):
         raise NonvaeError('The page knows nearest upsampling by a whole number.')
     return {'name': 'nearest', 'factor': _one(factor, 'upsampling')}
 
 def _linear(layer: nn.Linear) -> dict[str, Any]: return {'name': 'linear', 'weight': layer.weight.T, 'bias': layer.bias}
 
 def _softplus(layer: nn.Softplus) -> dict[str, Any]:
-    if layer.beta != 1: raise NonvaeError('The page knows Softplus with beta = 1.')
+    if layer.beta != 1 or layer.threshold < 15: raise NonvaeError('The page knows Softplus with beta = 1, and a threshold of 15 or more.')
     return {'name': 'softplus'}
 
 def _plain(name: str) -> Callable[[Any], dict[str, Any]]: return lambda layer: {'name': name}
@@ -117,13 +118,13 @@ _FUNCTIONS: dict[Any, str] = {
     **dict.fromkeys((torch.flatten, torch.reshape, 'flatten', 'unflatten', 'view', 'reshape'), 'reshape'),
     **dict.fromkeys((operator.add, operator.iadd, torch.add, 'add'), 'add'), **dict.fromkeys((operator.mul, operator.imul, torch.mul, 'mul'), 'multiply'),
     **dict.fromkeys((operator.sub, torch.sub, 'sub'), 'subtract'), **dict.fromkeys((operator.truediv, torch.div, 'div'), 'divide'),
-    **dict.fromkeys((torch.cat, torch.concat), 'concatenate'), **dict.fromkeys((torch.chunk, 'chunk'), 'chunk'), operator.getitem: 'item'}
+    **dict.fromkeys((torch.cat, torch.concat), 'concatenate'), **dict.fromkeys((torch.chunk, 'chunk'), 'chunk'), operator.getitem: 'item', operator.neg: 'negative', 'size': 'size', getattr: 'size'}
 
-# %% ../../nbs/workshop/35_engine.ipynb #c34b3ac0
+# %% ../../nbs/workshop/35_engine.ipynb #94c3ef8f
 class Steps:
-    "Steps on `inputs`, grids by shape, in the order in which they are computed. Their weights go to the end of the list `weights`."
-    def __init__(self, weights: list[torch.Tensor]) -> None:
-        self.weights = weights
+    "Steps on `inputs`, grids by shape, in the order in which they are computed. Their numbers go to the end of `weights`, or if they must be exact of `exact`."
+    def __init__(self, weights: list[torch.Tensor], exact: list[torch.Tensor]) -> None:
+        self.weights, self.exact = weights, exact
         self.inputs: list[list[int]] = []
         self.steps: list[dict[str, Any]] = []
 
@@ -134,15 +135,19 @@ class Steps:
         last = self.steps[places[0] - len(self.inputs)] if places[0] >= len(self.inputs) else {'name': ''}
         if step['name'] == 'convolution' and last['name'] == 'nearest' and step['stride'] == step['dilation'] == 1:
             step, places = {**step, 'up': last['factor']}, list(last['from'])       # see `phases` in engine.js
-        step = {name: self.keep(part) if name in ('weight', 'bias') else part for name, part in step.items() if part is not None}
+        for name in ('weight', 'bias'):
+            if step.get(name) is None: step.pop(name, None)
+            else: step[name] = self.keep(step[name], exact=name == 'bias' or step['name'] == 'affine')
         self.steps.append({**step, 'from': places, 'shape': _grid(value.shape)})
         return len(self.inputs) + len(self.steps) - 1
 
-    def keep(self, numbers: torch.Tensor) -> int:
-        "Put numbers to the others; where they begin."
-        start = sum(some.numel() for some in self.weights)
-        self.weights.append(numbers.detach().float().cpu().flatten())
-        return start
+    def keep(self, numbers: torch.Tensor, exact: bool) -> int:
+        "Put numbers to the others; where they begin, or for exact ones -1 minus that."
+        if not numbers.isfinite().all(): raise NonvaeError('The weights hold numbers that are not finite: the training has diverged.')
+        others = self.exact if exact else self.weights
+        start = sum(some.numel() for some in others)
+        others.append(numbers.detach().float().cpu().flatten())
+        return -1 - start if exact else start
 
     def program(self, outputs: list[int]) -> dict[str, Any]:
         "Inputs, steps and the places of the outputs, without the steps that nothing reads."
@@ -187,7 +192,7 @@ class _OfTwo(nn.Module):
 
     def forward(self, a: torch.Tensor, b: torch.Tensor) -> Any: return self.network(a, b)
 
-# %% ../../nbs/workshop/35_engine.ipynb #2e61622f
+# %% ../../nbs/workshop/35_engine.ipynb #1314400a
 def _check_call(name: str, node: fx.Node) -> None:
     "A NonvaeError if a function is called in a way that its step does not have."
     options = {option: value for option, value in node.kwargs.items() if option not in ('inplace', 'input', 'tensors', 'p')}
@@ -195,24 +200,29 @@ def _check_call(name: str, node: fx.Node) -> None:
     if name in ('concatenate', 'chunk'):
         plain = options.pop('dim', more[-1] if len(more) == (2 if name == 'chunk' else 1) else 0) == 1 and not {*options} - {'chunks'}
     elif node.target is F.dropout: plain = options.get('training', more[1] if len(more) > 1 else True) is False
-    elif name in ('same', 'reshape', 'item'): plain = True              # shapes say what has happened
+    elif name in ('reshape', 'item', 'negative', 'size'): plain = True         # shapes say what has happened
+    elif name == 'same': plain = torch.float16 in (dtype := {*options.values(), *more}) or not any(isinstance(part, torch.dtype) and not part.is_floating_point for part in dtype)
     elif name in ('add', 'multiply', 'subtract', 'divide'): plain = not options and len(more) == 1
     else: plain = not options and not more
     if not plain: raise NonvaeError(f'The page knows {getattr(node.target, "__name__", node.target)} in its plain form only, but got {node.args[1:]} {dict(node.kwargs)}.')
 
-# %% ../../nbs/workshop/35_engine.ipynb #1f967265
+# %% ../../nbs/workshop/35_engine.ipynb #888a70ab
 class _Walk(fx.Interpreter):
     "Runs a network and writes down its `steps`; `places` says which grid holds what a node of the graph computes."
-    def __init__(self, network: nn.Module, weights: list[torch.Tensor]) -> None:
+    def __init__(self, network: nn.Module, weights: list[torch.Tensor], exact: list[torch.Tensor]) -> None:
         super().__init__(fx.GraphModule(network, fx.Tracer().trace(network)))
         self.extra_traceback = False
-        self.steps, self.places = Steps(weights), {}  # type: ignore[var-annotated]
+        self.steps, self.places = Steps(weights, exact), {}  # type: ignore[var-annotated]
 
     def run_node(self, node: fx.Node) -> Any:
+        before = {parent: self.env[parent]._version for parent in node.all_input_nodes if isinstance(self.env[parent], torch.Tensor)}
         value = super().run_node(node)
+        if any(self.env[parent]._version != version and len(parent.users) > 1 for parent, version in before.items()):
+            raise NonvaeError(f'The page cannot follow {node.name}, which changes in place what something else reads: leave out inplace=True.')
         if node.op == 'placeholder':
             self.places[node] = len(self.steps.inputs)
             self.steps.inputs.append(_grid(value.shape))
+        elif isinstance(value, (int, float, torch.Size)): pass              # such as x.size(0): a constant
         elif node.op != 'output' and any(parent in self.places for parent in node.all_input_nodes):
             self.places[node] = self.layer(node, value) if node.op == 'call_module' else self.operation(node, value)
         return value
@@ -221,6 +231,7 @@ class _Walk(fx.Interpreter):
         "The place of what a layer computes, after one or two steps."
         layer, parent = self.module.get_submodule(str(node.target)), node.all_input_nodes[0]
         how = next((how for kind, how in _LAYERS.items() if isinstance(layer, kind)), None)
+        if layer._forward_hooks or layer._forward_pre_hooks: raise NonvaeError('The page knows no hooks: remove them from the network first.')
         if how is None:
             raise NonvaeError(f'The page knows no layer {type(layer).__name__}: build the network from convolutions, linear layers, normalisations '
                               'and simple activations.')
@@ -239,8 +250,13 @@ class _Walk(fx.Interpreter):
         if name == 'chunk':
             starts = np.cumsum([0, *(piece.shape[1] for piece in value)]).tolist()
             return [self.steps.add({'name': 'channels', 'start': start}, [place], shape, piece) for start, piece in zip(starts, value)]
-        if name == 'concatenate': return self.steps.add({'name': name}, [self.places[part] for part in inputs], None, value)
+        if name == 'concatenate':
+            parts: Any = node.args[0] if node.args else node.kwargs['tensors']
+            if any(part not in self.places for part in parts): raise NonvaeError('The page concatenates what it has computed, and no constants.')
+            return self.steps.add({'name': name}, [self.places[part] for part in parts], None, value)
+        if name == 'negative': return self.steps.add(_with_constant('multiply', -torch.ones(()), True, value.shape), [place], None, value)
         if name not in ('add', 'multiply', 'subtract', 'divide'): return self.steps.add({'name': name}, [place], shape, value)
+        if any(self.env[part].shape != value.shape for part in inputs): raise NonvaeError('The page does not stretch one image to the size of another.')
         places = [self.places.get(part) if isinstance(part, fx.Node) else None for part in node.args[:2]]
         if None in places:
             constant = node.args[places.index(None)]
@@ -249,13 +265,13 @@ class _Walk(fx.Interpreter):
         if name in ('subtract', 'divide'): raise NonvaeError('The page cannot subtract or divide two images.')
         return self.steps.add({'name': name}, places, None, value)
 
-# %% ../../nbs/workshop/35_engine.ipynb #8ef266ae
+# %% ../../nbs/workshop/35_engine.ipynb #f1a993d3
 @torch.no_grad()
-def trace(network: nn.Module, *examples: torch.Tensor, weights: list[torch.Tensor]) -> tuple[dict[str, Any], Any]:
-    """A network as steps, and what it makes of the examples, one image (1, C, H, W) or vector (1, C) each. Its weights are
-    appended to `weights`. A NonvaeError if the page cannot compute it."""
+def trace(network: nn.Module, *examples: torch.Tensor, weights: list[torch.Tensor], exact: list[torch.Tensor]) -> tuple[dict[str, Any], Any]:
+    """A network as steps, and what it makes of the examples, one image (1, C, H, W) or vector (1, C) each. Its numbers are
+    appended to `weights` and `exact`. A NonvaeError if the page cannot compute it."""
     try:
-        walk = _Walk((nn.Sequential if len(examples) == 1 else _OfTwo)(_slowed_down(network)), weights)
+        walk = _Walk((nn.Sequential if len(examples) == 1 else _OfTwo)(_slowed_down(network)), weights, exact)
         value = walk.run(*examples)
         outputs: Any = next(node for node in walk.graph.nodes if node.op == 'output').args[0]
         return walk.steps.program([walk.places[node] for node in (outputs if isinstance(outputs, (tuple, list)) else [outputs])]), value
@@ -264,7 +280,7 @@ def trace(network: nn.Module, *examples: torch.Tensor, weights: list[torch.Tenso
         raise NonvaeError(f'The page cannot follow {type(network).__name__} ({" ".join(str(error).split())[:150]}): write its forward '
                           'as a plain sequence of layers.') from error
 
-# %% ../../nbs/workshop/35_engine.ipynb #d9e05545
+# %% ../../nbs/workshop/35_engine.ipynb #01838098
 @dataclass(frozen=True)
 class Packed:
     "A model as nonvae/page/engine.js reads it: what to compute (`description`, which is JSON), and the weights."
@@ -290,20 +306,35 @@ def pack(model: Any, precision: Precision = 'float16', image_shape: Sequence[int
     shape = image_shape or model.image_shape
     if shape is None: raise NonvaeError('The shape of the images is not known yet: say it, as in pack(model, image_shape=(1, 32, 32)).')
     weights: list[torch.Tensor] = []
-    image, networks = torch.zeros(1, *shape).to(next(model.parameters(), torch.zeros(()))), {}
-    def add(name: str, network: nn.Module, *examples: torch.Tensor) -> Any:
-        networks[name], value = trace(network, *examples, weights=weights)
-        return value
+    exact: list[torch.Tensor] = []
+    networks: dict[str, Any] = {}
     encoders = {'shared': model.shared, 'specific': model.specific} if two else {'encoder': _Mean(model.encoder) if isinstance(model, VAE) else model.encoder}
+    some = next((p for network in encoders.values() for p in network.parameters()), torch.zeros(()))
+    image = (torch.rand(1, *shape, generator=torch.Generator().manual_seed(0)) * 2 - 1).to(some)
+    def add(name: str, network: nn.Module, *examples: torch.Tensor) -> Any:
+        networks[name], value = trace(network, *examples, weights=weights, exact=exact)
+        return value
     codes = [add(name, network, image) for name, network in encoders.items()]
-    add('decoder', model.decoder, *codes)
-    masked = isinstance(model, MaskedTransfer)
+    made, masked = add('decoder', model.decoder, *codes), isinstance(model, MaskedTransfer)
     if masked: add('painter', model.painter, *codes)
-    numbers = torch.cat(weights).numpy() if weights else np.zeros(0, 'f4')
+    if next(model.parameters(), None) is not None: _check_meaning(model, image, codes, None if masked else made)
+    numbers, exactly = (torch.cat(some).numpy() if some else np.zeros(0, 'f4') for some in (weights, exact))
     kind = 'masked' if masked else 'two' if two else 'one'
-    return Packed({'kind': kind, 'precision': precision, 'networks': networks}, as_bytes(numbers, precision))
+    return Packed({'kind': kind, 'precision': precision, 'exact': len(exactly), 'networks': networks}, as_bytes(numbers, precision) + exactly.astype('<f4').tobytes())
 
-# %% ../../nbs/workshop/35_engine.ipynb #25d1bf76
+def _check_meaning(model: Any, image: torch.Tensor, codes: list[torch.Tensor], made: torch.Tensor | None) -> None:
+    "A NonvaeError if the model's own `encode` and `decode` do more than its networks."
+    was = model.training
+    model.eval()
+    try:
+        own = model.encode(image)
+        pairs = [*zip(own if isinstance(own, tuple) else (own,), codes)]
+        if made is not None: pairs.append((model.decode(*codes), made))
+    finally: model.train(was)
+    if any(a.shape != b.shape or (a - b).abs().max() > 1e-2 * (1e-6 + b.abs().max()) for a, b in pairs):
+        raise NonvaeError(f'{type(model).__name__} has an encode or decode of its own, which the page does not know: put what it does into the networks.')
+
+# %% ../../nbs/workshop/35_engine.ipynb #b021a5f9
 ENGINE = files('nonvae')/'page'/'engine.js'
 
 def run_in_node(packed: Packed, network: str, *inputs: torch.Tensor) -> list[np.ndarray]:
@@ -315,7 +346,7 @@ def run_in_node(packed: Packed, network: str, *inputs: torch.Tensor) -> list[np.
         import {{readFileSync, writeFileSync}} from 'node:fs';
         const read = name => {{ const bytes = readFileSync(name); return bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length); }};
         const {{description, name, count}} = JSON.parse(readFileSync('model.json', 'utf8'));
-        const network = new Network(description.networks[name], readWeights(read('weights'), description.precision));
+        const network = new Network(description.networks[name], readWeights(read('weights'), description));
         const out = network.run(...Array.from({{length: count}}, (_, i) => new Float32Array(read(`input${{i}}`))));
         out.forEach((grid, i) => writeFileSync(`output${{i}}`, new Uint8Array(grid.buffer)));'''
     program = packed.description['networks'][network]

@@ -73,7 +73,7 @@ def test_chromium_computes_what_torch_computes(browser, precision):
         inner = [(code[0].movedim(0, -1) if code.ndim == 4 else code[0]).flatten().tolist() for code in codes]
         found = tab.evaluate('''([description, letters, codes]) => {
             const bytes = Uint8Array.from(atob(letters), letter => letter.charCodeAt(0)).buffer;
-            const network = new engine.Network(description.networks.decoder, engine.readWeights(bytes, description.precision));
+            const network = new engine.Network(description.networks.decoder, engine.readWeights(bytes, description));
             return [...network.run(...codes.map(code => Float32Array.from(code)))[0]];
         }''', [packed.description, base64.b64encode(packed.weights).decode(), inner])
         worst = np.abs(np.array(found) - image.movedim(0, -1).flatten().numpy()).max() / max(1, float(image.abs().max()))
