@@ -22,6 +22,7 @@ from nonvae.transfer import ContentTransfer
 from nonvae.widgets import (AugmentationExplorer, InterpolationExplorer, LatentExplorer, TrainingPanel,
                             TransferExplorer)
 from nonvae.widgets.augmentation import Experiment
+from nonvae.widgets.explorer import refresh_explorers
 from nonvae.page.states import images_to_show
 from nonvae.widgets.training import loss_curves
 
@@ -119,6 +120,24 @@ def test_what_cannot_be_chosen_is_refused(acai):
     explorer.still()
     plt.close('all')
     explorer.close()
+
+
+def test_a_model_that_diverges_is_a_sentence_and_stops_nobody_else(acai):
+    trainer = trainer_of(ACAI)
+    explorers = [LatentExplorer(trainer.model, held_out, count=40), InterpolationExplorer(trainer.model, held_out), InterpolationExplorer(acai, held_out)]
+    with torch.no_grad(): next(trainer.model.encoder.parameters()).fill_(float('nan'))
+    refresh_explorers(at_once=True)
+    assert ['not finite' in explorer.problem for explorer in explorers] == [True, True, False]
+    for explorer in explorers:
+        explorer.close()
+        assert 'is closed' in refused(explorer.still) and explorer.weights == []
+
+
+def test_looking_leaves_a_model_in_training():
+    model = Autoencoder.preset('digits', network=SMALL).train()
+    for explorer in InterpolationExplorer(model, held_out), LatentExplorer(model, held_out, count=20):
+        assert model.training
+        explorer.close()
 
 
 def test_steering():

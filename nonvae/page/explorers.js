@@ -2,6 +2,7 @@
 // takes everything away again. In a notebook anywidget calls them, in a page of your own a few lines at its end.
 import {
     button,
+    dragged,
     buttons,
     column,
     download,
@@ -43,6 +44,9 @@ function images_of(view, [height, width, channels]) {
     );
 }
 
+/** Numbers of images; what is not there becomes the first. @param {number[]} chosen  @param {Grid[]} images */
+const here = (chosen, images) => chosen.map(i => (i < images.length ? i : 0));
+
 /** The frame of an explorer: its models in the worker, a line for words, and what to undo at the end.
  * @param {Store} store  @param {HTMLElement} root */
 function frame(store, root) {
@@ -51,7 +55,8 @@ function frame(store, root) {
             class: 'nonvae-page',
             onkeydown: (/** @type {Event} */ event) => event.stopPropagation(),
         }); // keys are ours, not JupyterLab's
-    const keys = Object.keys(store.get('models')).map(() => engine().key());
+    /** @type {[string, any][]} */ const models = store.get('models');
+    const keys = models.map(() => engine().key());
     /** @type {(() => void)[]} */ const ends = [];
     /** @type {ReturnType<typeof setTimeout> | undefined} */ let telling;
     let mine = false;
@@ -60,7 +65,7 @@ function frame(store, root) {
         message,
         box,
         keys,
-        names: Object.keys(store.get('models')),
+        names: models.map(([name]) => name),
         shape: /** @type {Shape} */ (store.get('shape')),
         /** @param {unknown} error */
         wrong(error) {
@@ -69,9 +74,8 @@ function frame(store, root) {
         },
         /** Sends all models to the worker. */
         async load() {
-            const descriptions = Object.values(store.get('models'));
             await Promise.all(
-                keys.map((key, i) => engine().ask('load', key, descriptions[i], buffer(store.get('weights')[i]))),
+                keys.map((key, i) => engine().ask('load', key, models[i][1], buffer(store.get('weights')[i]))),
             );
         },
         /** Whenever somebody else changes something in the store. @param {string} name  @param {() => void} call */
@@ -85,11 +89,15 @@ function frame(store, root) {
         /** Tells Python, or whoever keeps the store; when the hand rests, for Python's answers would slow it down.
          * @param {Record<string, any>} values */
         tell(values) {
+            own.wrong(''); // the reader goes on: a complaint is over
             mine = true;
             for (const [name, value] of Object.entries(values)) store.set(name, value);
             mine = false;
             clearTimeout(telling);
-            telling = setTimeout(() => store.save_changes(), 150);
+            telling = setTimeout(() => {
+                telling = undefined;
+                store.save_changes();
+            }, 150);
         },
         /** @param {() => void} end */
         later(end) {
@@ -97,6 +105,7 @@ function frame(store, root) {
         },
         end() {
             clearTimeout(telling);
+            if (telling !== undefined && root.isConnected) store.save_changes();
             for (const end of ends) end();
             for (const key of keys) engine().ask('forget', key);
             box.remove();
@@ -104,6 +113,7 @@ function frame(store, root) {
         /** `work`, one at a time, its mistakes as a sentence. @param {() => Promise<void>} work */
         latest: (/** @type {() => Promise<void>} */ work) => latest(() => work().catch(own.wrong)),
     };
+    own.on('problem', () => own.wrong(store.get('problem') ?? ''));
     return own;
 }
 
@@ -116,7 +126,7 @@ export function interpolation(store, root) {
     const captions = [...store.get('names')],
         width = 160;
     /** @type {Record<string, Mix>} */ const paths = {lerp, slerp};
-    let chosen = [...store.get('chosen')],
+    let chosen = here(store.get('chosen'), images),
         corners = store.get('corners'),
         across = store.get('across'),
         down = store.get('down');
@@ -131,8 +141,8 @@ export function interpolation(store, root) {
     const squares = names.map(name => picture(shape, 224, `${name}: the square between images A, B, C and D`, 7, 7));
 
     /** Where the sliders stand, as a code. @param {Grid[]} own  @param {number} x  @param {number} y */
-    const between = (own, x, y) =>
-        corners === 2 ? mix(own[0], own[1], x) : mix(mix(own[0], own[1], x), mix(own[2], own[3], x), y);
+    const between = (own, x, y, path = mix) =>
+        own.length === 2 ? path(own[0], own[1], x) : path(path(own[0], own[1], x), path(own[2], own[3], x), y);
 
     const move = own_frame.latest(async () => {
         if (!codes.length) return;
@@ -301,9 +311,12 @@ export function interpolation(store, root) {
     }
 
     const save_gif = async () => {
+        const mine = codes, // the reader may choose others meanwhile
+            path = mix;
+        if (!mine.length) return;
         const n = 13,
             stops =
-                corners === 2
+                mine[0].length === 2
                     ? [
                           [0, 0],
                           [1, 0],
@@ -333,7 +346,7 @@ export function interpolation(store, root) {
         for (const [x, y] of places) {
             for (let i = 0; i < keys.length; i++) {
                 /** @type {CanvasRenderingContext2D} */ (small.getContext('2d')).putImageData(
-                    pixels(await engine().ask('decode', keys[i], between(codes[i], x, y)), shape),
+                    pixels(await engine().ask('decode', keys[i], between(mine[i], x, y, path)), shape),
                     0,
                     0,
                 );
@@ -369,8 +382,8 @@ export function interpolation(store, root) {
     );
     for (const name of ['chosen', 'corners', 'across', 'down', 'path'])
         own_frame.on(name, () => {
-            // Python chose
-            chosen = [...store.get('chosen')];
+            // Python chose, or another view of the same explorer: pictures of its own are not here
+            chosen = here(store.get('chosen'), images);
             [corners, across, down, mix] = [
                 store.get('corners'),
                 store.get('across'),
@@ -399,8 +412,8 @@ export function transfer(store, root) {
         faces.map(() => null);
     const worn = faces.map((_, i) => i >= wearers.length),
         size = 256;
-    let face = [...store.get('faces')],
-        giver = [...store.get('chosen')];
+    let face = here(store.get('faces'), faces),
+        giver = here(store.get('chosen'), givers);
     let {strength, giver_mix, face_mix} = Object.fromEntries(
         ['strength', 'giver_mix', 'face_mix'].map(name => [name, store.get(name)]),
     );
@@ -439,7 +452,7 @@ export function transfer(store, root) {
                 draw(
                     i,
                     made,
-                    made.mask && face_mix === 0 ? sharp[face[0]] : made.mask && face_mix === 1 ? sharp[face[1]] : null,
+                    missed && face_mix === 0 ? sharp[face[0]] : missed && face_mix === 1 ? sharp[face[1]] : null,
                 );
                 results[i].below.say(
                     `${names[i]}: the face, ${Math.round(100 * face_mix)} % of the way to face 2, with ${Math.round(100 * strength)} % of what ` +
@@ -602,8 +615,8 @@ export function transfer(store, root) {
     };
     for (const name of ['faces', 'chosen', 'strength', 'giver_mix', 'face_mix'])
         own_frame.on(name, () => {
-            face = face.some(i => i >= wearers.length + givers.length) ? face : [...store.get('faces')];
-            giver = [...store.get('chosen')];
+            if (name === 'faces') face = here(store.get('faces'), faces);
+            if (name === 'chosen') giver = here(store.get('chosen'), givers);
             [strength, giver_mix, face_mix] = ['strength', 'giver_mix', 'face_mix'].map(one => store.get(one));
             strong.put(strength);
             mixed.put(giver_mix);
@@ -718,15 +731,7 @@ export function plane(store, root) {
         move();
     };
 
-    const pointed = (/** @type {PointerEvent} */ event) =>
-        go([event.offsetX / chart.clientWidth, 1 - event.offsetY / chart.clientHeight]);
-    chart.addEventListener('pointerdown', event => {
-        chart.setPointerCapture(event.pointerId);
-        pointed(event);
-    });
-    chart.addEventListener('pointermove', event => {
-        if (chart.hasPointerCapture(event.pointerId)) pointed(event);
-    });
+    dragged(chart, (x, y) => go([x, 1 - y]));
     chart.addEventListener('keydown', event => {
         const way = {ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1]}[event.key];
         if (!way) return;

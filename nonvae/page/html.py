@@ -31,7 +31,7 @@ def without_bytes(values: Any, heap: dict[bytes, int]) -> Any:
     if isinstance(values, (list, tuple)): return [without_bytes(value, heap) for value in values]
     return values
 
-# %% ../../nbs/workshop/37_page.ipynb #2b43561a
+# %% ../../nbs/workshop/37_page.ipynb #5f77b7b1
 @dataclass(frozen=True)
 class Section:
     "A part of a page: a title, a text, and an explorer ('interpolation', 'transfer', 'plane' or 'lab') with what it shows at first."
@@ -51,12 +51,13 @@ def _fingerprint(text: str) -> str: return "'sha256-" + base64.b64encode(hashlib
 def page(title: str, sections: Sequence[Section]) -> str:
     "A page with these sections, as HTML: one file, for any browser of the last years."
     heap: dict[bytes, int] = {}
-    states = json.dumps(without_bytes([section.state for section in sections], heap)).replace('<', '\\u003c')
+    states = json.dumps(without_bytes([section.state for section in sections], heap), allow_nan=False).replace('<', '\\u003c')
     style, script = page_style() + _STYLE, page_script('page.js')
     allowed = f"default-src 'none'; script-src {_fingerprint(script)} blob:; worker-src blob:; style-src {_fingerprint(style)}; img-src blob: data:; base-uri 'none'; form-action 'none'"
+    title = _printable(title)
     body = '\n'.join(f'<section>\n<h2>{html.escape(part.title)}</h2>\n<p>{html.escape(part.text)}</p>\n'
                      f'<div data-explorer="{part.explorer}">This needs a browser that runs JavaScript.</div>\n</section>' for part in sections)
-    return f'''<!doctype html>
+    return _printable(f'''<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
@@ -75,7 +76,11 @@ def page(title: str, sections: Sequence[Section]) -> str:
 <script type="module">{script}</script>
 </body>
 </html>
-'''
+''')
+
+def _printable(text: str) -> str:
+    "The text without what no file can hold, such as half a letter from a terminal."
+    return text.encode('utf-8', 'replace').decode()
 
 def write_page(path: str | os.PathLike, title: str, sections: Sequence[Section]) -> None:
     "Write such a page to a file, whole or not at all."

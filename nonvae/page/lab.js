@@ -1,6 +1,6 @@
 // The ACAI lab: an autoencoder and a critic that train in the page, on points of the plane. Forward and backward passes are written
 // out, for these networks are small enough to be read.
-import {button, buttons, column, element, row, slider} from './parts.js';
+import {button, buttons, column, dragged, element, row, slider} from './parts.js';
 
 /**
  * @typedef {import('./parts.js').Store} Store
@@ -418,6 +418,7 @@ export function lab(store, root) {
         });
     const start = (/** @type {number} */ seed = store.get('seed')) => {
         game = new Game(Number(codes.value), seed);
+        store.set('seed', seed);
         steps = 0;
         history = [];
         choose_ends();
@@ -443,7 +444,7 @@ export function lab(store, root) {
         {
             'aria-label': 'data',
             onchange: () => {
-                store.set('data', kind.value);
+                if (kind.value in shapes) store.set('data', kind.value);
                 if (kind.value in shapes) data = points(kind.value, 512, chance(7));
                 else {
                     painted = [];
@@ -468,25 +469,19 @@ export function lab(store, root) {
     );
     kind.value = store.get('data');
     codes.value = String(store.get('code'));
-    const paint = (/** @type {PointerEvent} */ event) => {
+    dragged(plane, (x, y) => {
         if (kind.value in shapes) return;
-        const scale = (2 * EDGE) / plane.clientWidth;
         for (let k = 0; k < 6; k++)
-            painted.push(
-                event.offsetX * scale - EDGE + 0.03 * normal(random),
-                EDGE - event.offsetY * scale + 0.03 * normal(random),
-            );
+            painted.push((2 * x - 1) * EDGE + 0.03 * normal(random), (1 - 2 * y) * EDGE + 0.03 * normal(random));
         data = Float32Array.from(painted);
         choose_ends();
         draw();
+    });
+    const steered = () => {
+        lambda = store.get('lambda_');
+        weigh.put(lambda);
     };
-    plane.addEventListener('pointerdown', event => {
-        plane.setPointerCapture(event.pointerId);
-        paint(event);
-    });
-    plane.addEventListener('pointermove', event => {
-        if (plane.hasPointerCapture(event.pointerId)) paint(event);
-    });
+    store.on('change:lambda_', steered);
 
     box.append(
         buttons(
@@ -515,6 +510,7 @@ export function lab(store, root) {
     );
     start();
     return () => {
+        store.off('change:lambda_', steered);
         cancelAnimationFrame(running);
         box.remove();
     };

@@ -43,5 +43,9 @@ const bytes = await carried(),
 /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll('[data-explorer]')).forEach((root, i) => {
     root.replaceChildren();
     const explorers = {interpolation, lab, plane, transfer};
-    explorers[/** @type {keyof typeof explorers} */ (root.dataset.explorer)](store(states[i]), root);
+    try {
+        explorers[/** @type {keyof typeof explorers} */ (root.dataset.explorer)](store(states[i]), root);
+    } catch (error) {
+        root.textContent = `This explorer cannot be shown: ${error}`;
+    }
 });

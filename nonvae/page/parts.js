@@ -17,11 +17,18 @@ class Engine {
         /** @type {Map<number, {resolve: (value: any) => void, reject: (error: Error) => void}>} */
         this.open = new Map();
         this.count = 0;
+        /** @type {Error | null} */
+        this.broken = null;
         this.worker.onmessage = ({data: [number, answer, wrong]}) => {
             const waiting = this.open.get(number);
             this.open.delete(number);
             if (wrong) waiting?.reject(Error(wrong));
             else waiting?.resolve(answer);
+        };
+        this.worker.onerror = () => {
+            this.broken = Error('This browser or this page does not allow workers, so the models cannot run here.');
+            for (const {reject} of this.open.values()) reject(this.broken);
+            this.open.clear();
         };
     }
 
@@ -33,6 +40,7 @@ class Engine {
     /** @param {string} question  one of `answers` in models.js  @param {any[]} rest  @returns {Promise<any>} */
     ask(question, ...rest) {
         return new Promise((resolve, reject) => {
+            if (this.broken) return reject(this.broken);
             this.open.set(++this.count, {resolve, reject});
             this.worker.postMessage([this.count, question, ...rest]);
         });
@@ -189,8 +197,9 @@ export function picture(shape, size, words, columns = 1, rows = 1) {
     };
 }
 
-/** A picture file's central square as a grid, and the square itself, up to 512 pixels wide.
- * @param {Blob} file  @param {Shape} shape  @returns {Promise<{grid: Grid, square: HTMLCanvasElement}>} */
+/** A picture file's centre, in the form of `shape`, as a grid, and the centre itself, up to 512 pixels wide. What is
+ * transparent becomes white, like paper.
+ * @param {Blob} file  @param {Shape} shape  @returns {Promise<{grid: Grid, centre: HTMLCanvasElement}>} */
 export async function uploaded(file, [height, width, channels]) {
     let bitmap;
     try {
@@ -198,19 +207,28 @@ export async function uploaded(file, [height, width, channels]) {
     } catch {
         throw Error('This file is not a picture that the browser can read: choose a .png or .jpg file.');
     }
-    const edge = Math.min(bitmap.width, bitmap.height);
-    if (edge < 8) throw Error(`This picture is only ${bitmap.width} x ${bitmap.height} pixels: choose a larger one.`);
-    const cut = (/** @type {number} */ size, /** @type {CanvasImageSource} */ from, /** @type {number[]} */ place) => {
-        const canvas = element('canvas', {width: size, height: size});
+    if (Math.min(bitmap.width, bitmap.height) < 8)
+        throw Error(`This picture is only ${bitmap.width} x ${bitmap.height} pixels: choose a larger one.`);
+    const wide = Math.min(bitmap.width, (bitmap.height * width) / height),
+        high = (wide * height) / width;
+    const cut = (
+        /** @type {number} */ across,
+        /** @type {CanvasImageSource} */ from,
+        /** @type {number[]} */ place,
+    ) => {
+        const canvas = element('canvas', {width: across, height: Math.round((across * height) / width)});
         const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext('2d', {willReadFrequently: true}));
+        context.fillStyle = '#fff';
+        context.fillRect(0, 0, canvas.width, canvas.height);
         context.imageSmoothingQuality = 'high';
-        context.drawImage(from, place[0], place[1], place[2], place[2], 0, 0, size, size);
+        context.drawImage(from, place[0], place[1], place[2], place[3], 0, 0, canvas.width, canvas.height);
         return canvas;
     };
-    const square = cut(Math.min(512, edge), bitmap, [(bitmap.width - edge) / 2, (bitmap.height - edge) / 2, edge]);
-    let small = square; // halved again and again, so that nothing is skipped
-    while (small.width >= 4 * width) small = cut(Math.round(small.width / 2), small, [0, 0, small.width]);
-    return {grid: grid_of(cut(width, small, [0, 0, small.width]), channels), square};
+    const place = [(bitmap.width - wide) / 2, (bitmap.height - high) / 2, wide, high];
+    const centre = cut(Math.min(512, Math.round(wide)), bitmap, place);
+    let small = centre; // halved again and again, so that nothing is skipped
+    while (small.width >= 4 * width) small = cut(Math.round(small.width / 2), small, [0, 0, small.width, small.height]);
+    return {grid: grid_of(cut(width, small, [0, 0, small.width, small.height]), channels), centre};
 }
 
 /** What a canvas shows, as a grid in [-1, 1]. @param {HTMLCanvasElement} canvas  @param {number} channels */
@@ -286,8 +304,8 @@ export function thumbnails(shape, size, letters, picked) {
 
 // ---------------------------------------------------------------- own pictures
 
-/** A button for picture files, and for grey images a pad to draw on. `add(grid, name, square)` is called with each picture.
- * @param {Shape} shape  @param {(grid: Grid, name: string, square: HTMLCanvasElement | null) => void} add  @param {(text: string) => void} wrong */
+/** A button for picture files, and for grey images a pad to draw on. `add(grid, name, centre)` is called with each picture.
+ * @param {Shape} shape  @param {(grid: Grid, name: string, centre: HTMLCanvasElement | null) => void} add  @param {(text: string) => void} wrong */
 export function own(shape, add, wrong) {
     const grey = shape[2] === 1,
         inverted = element('input', {type: 'checkbox'});
@@ -299,8 +317,8 @@ export function own(shape, add, wrong) {
     input.addEventListener('change', async () => {
         try {
             for (const file of input.files ?? []) {
-                const {grid, square} = await uploaded(file, shape);
-                add(inverted.checked ? grid.map(x => -x) : grid, file.name, square);
+                const {grid, centre} = await uploaded(file, shape);
+                add(inverted.checked ? grid.map(x => -x) : grid, file.name, centre);
             }
         } catch (error) {
             wrong(/** @type {Error} */ (error).message);
@@ -309,6 +327,23 @@ export function own(shape, add, wrong) {
     });
     const chooser = element('label', {class: 'nonvae-file'}, grey ? 'Your picture' : 'Your photograph', input);
     return {row: grey ? buttons(chooser, element('label', {}, inverted, ' dark on light')) : buttons(chooser)};
+}
+
+/** Calls `moved(x, y, first)` with places in an element, 0 to 1 from its upper left corner, while it is touched or a mouse is
+ * pressed on it. @param {HTMLElement} target  @param {(x: number, y: number, first: boolean) => void} moved */
+export function dragged(target, moved) {
+    const call = (/** @type {PointerEvent} */ event, /** @type {boolean} */ first) => {
+        const {left, top, width, height} = target.getBoundingClientRect();
+        moved((event.clientX - left) / width, (event.clientY - top) / height, first);
+    };
+    target.addEventListener('pointerdown', event => {
+        if (!event.isPrimary || event.button !== 0) return;
+        target.setPointerCapture(event.pointerId);
+        call(event, true);
+    });
+    target.addEventListener('pointermove', event => {
+        if (event.isPrimary && target.hasPointerCapture(event.pointerId)) call(event, false);
+    });
 }
 
 /** A pad to draw a white line on black. `drawn(grid)` is called after every stroke.
@@ -335,24 +370,13 @@ export function pad(shape, drawn) {
         to.drawImage(canvas, 0, 0, shape[1], shape[0]);
         drawn(grid_of(small, 1));
     };
-    const at = (/** @type {PointerEvent} */ event) => [
-        (event.offsetX * size) / canvas.clientWidth,
-        (event.offsetY * size) / canvas.clientHeight,
-    ];
-    canvas.addEventListener('pointerdown', event => {
-        canvas.setPointerCapture(event.pointerId);
-        const [x, y] = at(event);
+    dragged(canvas, (x, y, first) => {
         Object.assign(context, {strokeStyle: '#fff', lineWidth: size / 11, lineCap: 'round', lineJoin: 'round'});
-        context.beginPath();
-        context.moveTo(x, y);
-        context.lineTo(x, y + 0.01);
-        context.stroke();
-        read();
-    });
-    canvas.addEventListener('pointermove', event => {
-        if (!canvas.hasPointerCapture(event.pointerId)) return;
-        const [x, y] = at(event);
-        context.lineTo(x, y);
+        if (first) {
+            context.beginPath();
+            context.moveTo(x * size, y * size - 0.01);
+        }
+        context.lineTo(x * size, y * size);
         context.stroke();
         read();
     });

@@ -25,7 +25,7 @@ from ..training import model_lock
 from ..transfer import transfer_matrix
 from .panel import open_panels, take_place
 
-# %% ../../nbs/workshop/42_explorer.ipynb #485392ec
+# %% ../../nbs/workshop/42_explorer.ipynb #a463f670
 def version(model: torch.nn.Module) -> float:
     "A number that changes when the model's weights do."
     with model_lock, torch.no_grad(): return sum(float(x.double().sum()) for x in model.state_dict().values())
@@ -33,9 +33,10 @@ def version(model: torch.nn.Module) -> float:
 class Explorer(anywidget.AnyWidget):
     "An explorer of `shown` {name: model}; `state` are its first values."
     _css = page_style()
-    models = traitlets.Dict().tag(sync=True)            # {name: what to compute}
+    models: Any = traitlets.List().tag(sync=True)       # [name, what to compute] each
     weights: Any = traitlets.List().tag(sync=True)      # bytes for each
     shape: Any = traitlets.List().tag(sync=True)        # of an image: height, width, channels
+    problem = traitlets.Unicode().tag(sync=True)        # a sentence, if the weights cannot be shown
     following: ClassVar[bool] = False
 
     def __init__(self, shown: dict[str, Any], state: dict[str, Any]) -> None:
@@ -55,7 +56,8 @@ class Explorer(anywidget.AnyWidget):
         if start < self.next and not at_once: return
         seen = [*map(version, self.shown.values())]
         if seen == self.seen: return
-        values = self.fresh()
+        try: values = {**self.fresh(), 'problem': ''}
+        except NonvaeError as error: values = {'problem': str(error)}
         with self.hold_sync():
             for name, value in values.items(): setattr(self, name, value)
         self.seen, self.next = seen, start + max(2, 10 * (time.monotonic() - start))
@@ -63,9 +65,14 @@ class Explorer(anywidget.AnyWidget):
     def close(self) -> None:
         "End the explorer. Its models are free to be forgotten."
         open_panels.discard(self)
-        self.shown = {}
         if self.comm is not None: self.layout.close()
         super().close()
+        self.shown, self.weights = {}, []
+
+    def open_models(self) -> dict[str, Any]:
+        "The models, unless the explorer is closed: a NonvaeError."
+        if self.shown: return self.shown
+        raise NonvaeError('This explorer is closed: run its cell again.')
 
     def halt(self) -> None: "Nothing runs by itself in Python."
 
@@ -85,7 +92,7 @@ def explorer_script(name: str) -> str:
     "The program of one explorer, as anywidget wants it."
     return f'{page_script()}\nexport default {{render: ({{model, el}}) => {name}(model, el)}};\n'
 
-# %% ../../nbs/workshop/42_explorer.ipynb #a90f0216
+# %% ../../nbs/workshop/42_explorer.ipynb #fca7328d
 class InterpolationExplorer(Explorer):
     """Drag from one image to another, or within the square of four, in the latent spaces of one or more models side by side.
 
@@ -109,7 +116,7 @@ class InterpolationExplorer(Explorer):
         ends = self.data[[i % len(self.data) for i in self.chosen[:self.corners]]]
         with model_lock:
             ways = [interpolate(ready(model), ends[:1], ends[1:], 9, mix)[0] if two else corner_grid(ready(model), ends, 7, mix)
-                    for model in self.shown.values()]
+                    for model in self.open_models().values()]
         pixels = [tile(way, 9 if two else 7, fill=128) for way in ways]
         grid = (len(ways), 1) if two else (1, len(ways))
         figure, axes = plt.subplots(*grid, squeeze=False, layout='constrained', figsize=(7.5, .95 * len(ways)) if two else (3.2 * len(ways), 3.4))
@@ -120,7 +127,7 @@ class InterpolationExplorer(Explorer):
             else: ax.set_title(name)
         return figure
 
-# %% ../../nbs/workshop/42_explorer.ipynb #b0f2c131
+# %% ../../nbs/workshop/42_explorer.ipynb #d362d759
 class TransferExplorer(Explorer):
     """Everyone's glasses on everyone: choose faces and givers, mix two of each, turn the strength.
 
@@ -141,19 +148,19 @@ class TransferExplorer(Explorer):
 
     def still(self) -> Figure:
         "Everyone with everyone, for each model: four faces above, four givers on the left."
-        with model_lock: tables = [tile(*transfer_matrix(ready(model), self.a[:4], self.b[:4]), fill=128) for model in self.shown.values()]
+        with model_lock: tables = [tile(*transfer_matrix(ready(model), self.a[:4], self.b[:4]), fill=128) for model in self.open_models().values()]
         figure, axes = plt.subplots(1, len(tables), squeeze=False, layout='constrained', figsize=(4.2 * len(tables), 4.4))
         for ax, name, table in zip(axes.flat, self.shown, tables):
             ax.imshow(table, interpolation='nearest')
             ax.set(xticks=[], yticks=[], title=name)
         return figure
 
-# %% ../../nbs/workshop/42_explorer.ipynb #3088bf1d
+# %% ../../nbs/workshop/42_explorer.ipynb #df50bb4b
 class LatentExplorer(Explorer):
     """Codes of `images` (an ImageSet, or a batch (N, C, H, W) in [-1, 1]), at most `count` of them, as a map; the ring in it can be dragged,
     and decodes to an image.
 
-    `models` has `encode` and `decode` (or is {name: model}, with a single one). With two numbers a code the map is the latent space, else
+    `models` is a model with a single code (or {name: model}, with one model). With two numbers a code the map is the latent space, else
     its first two principal components. Trait: `place` (across and up, 0 to 1)."""
     _esm = explorer_script('plane')
     images, dots, axes = (traitlets.Bytes().tag(sync=True) for _ in range(3))
@@ -174,7 +181,7 @@ class LatentExplorer(Explorer):
 
     def still(self) -> Figure:
         "The map, what the ring decodes to, and the five nearest real images."
-        (name, model), = self.shown.items()
+        (name, model), = self.open_models().items()
         plane = Plane(model, self.data[:])
         point = plane.low + (plane.high - plane.low) * torch.tensor(self.place).numpy()
         with model_lock, torch.no_grad(): image = ready(model).decode(plane.code(point)).cpu()

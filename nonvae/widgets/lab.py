@@ -11,14 +11,14 @@ from ..page.states import page_style
 from .explorer import explorer_script
 from .panel import open_panels, take_place
 
-# %% ../../nbs/workshop/44_lab.ipynb #e00da10d
+# %% ../../nbs/workshop/44_lab.ipynb #cd66836c
 class ACAILab(anywidget.AnyWidget):
-    """ACAI on points of the plane, trained in the page. Traits: `lambda_` (0 to 2), `code` (1 or 2 numbers), `data` ('ring', 'two moons', 'spiral'),
-    `seed`; and what came of it: `steps`, `share` (of points on straight roads that are within 0.15 of the data), `error` (mean squared error)."""
+    """ACAI on points of the plane, trained in the page. Traits: `lambda_` (0 to 2) at any time; to begin with `code` (1 or 2 numbers), `data`
+    ('ring', 'two moons', 'spiral') and `seed`; and what came of it: `steps`, `share` (of points on straight roads that are within 0.15 of the data), `error` (mean squared error)."""
     _esm, _css = explorer_script('lab'), page_style()
     lambda_ = traitlets.Float(.5, min=0, max=2).tag(sync=True)
     code = traitlets.Enum([1, 2], 2).tag(sync=True)
-    data = traitlets.Unicode('ring').tag(sync=True)
+    data = traitlets.Enum(['ring', 'two moons', 'spiral'], 'ring').tag(sync=True)
     seed, steps = (traitlets.Int(0).tag(sync=True) for _ in range(2))
     share = traitlets.Float(0.).tag(sync=True)
     error = traitlets.Float(None, allow_none=True).tag(sync=True)

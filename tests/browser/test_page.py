@@ -132,6 +132,38 @@ def test_own_pictures_and_drawings(opened, tmp_path):
     assert names(tab, tab.get_by_title('image B:'), tab.get_by_role('button', name='Use it').click) == 'image B: your drawing'
 
 
+def test_what_a_hasty_reader_does(opened, tmp_path):
+    "Names that look like numbers; four images while it moves; a complaint that is over; paper that is transparent; a picture of another form."
+    tab = opened(page('Digits', sections_of({'64': shipped('plain-digits'), '2': shipped('ltae-s-2')}, held_out)[:1]))
+    tab.get_by_title('64: 50 % of the way').wait_for()
+    assert [column.inner_text() for column in tab.locator('.nonvae-column b:visible').all()][:4] == ['A', '64', '2', 'B']
+    tab.get_by_role('button', name='Animate').click()
+    for _ in range(6): tab.get_by_role('button', name='four images').click()
+    tab.get_by_role('button', name='Save GIF').click()
+    tab.get_by_role('button', name='Pause').click()
+    assert tab.locator('.nonvae-wrong').count() == 0
+    (tmp_path/'empty.png').write_bytes(b'')
+    ink = Image.new('RGBA', (60, 90), (0, 0, 0, 0))
+    ImageDraw.Draw(ink).rectangle([20, 30, 40, 60], fill=(0, 0, 0, 255))
+    ink.save(tmp_path/'ink.png')
+    chooser = tab.locator('input[type=file]')
+    chooser.set_input_files(tmp_path/'empty.png')
+    tab.locator('.nonvae-wrong').wait_for()
+    tab.get_by_label('dark on light').check()
+    chooser.set_input_files(tmp_path/'ink.png')
+    tab.get_by_label('ink.png, number').wait_for()
+    tab.wait_for_function('() => !document.querySelector(".nonvae-wrong")')
+    drawn = tab.get_by_label('ink.png, number').locator('canvas').evaluate('canvas => [...canvas.getContext("2d").getImageData(0, 0, 32, 32).data].filter((_, i) => i % 4 === 0)')
+    assert drawn[0] < 20 and drawn[16 * 32 + 16] > 230                                     # paper is white, and turned over black
+
+
+def test_one_broken_explorer_does_not_break_the_page(opened):
+    good = Section('Good', '', 'plane', plane_state(LTAE.pretrained('s-2'), held_out, 50, 'int8'))
+    tab = opened(page('Page', [Section('Bad', '', 'plane', {**good.state, 'models': 5}), good]))
+    tab.get_by_title('what the point at').wait_for()
+    assert 'cannot be shown' in tab.locator('[data-explorer]').first.inner_text()
+
+
 def test_glasses(opened, tmp_path):
     faces = drawn_domains(8, 1)
     models = {'anew': shipped('transfer-faces'), 'mask': shipped('masked-faces')}
@@ -174,7 +206,7 @@ def test_text_stays_text(opened):
     state = plane_state(LTAE.pretrained('s-2'), held_out, 50, 'int8')
     evil = '</script><script>window.changes = 1</script><img src=x onerror="window.changes = 1">'
     state['classes'] = [evil] * len(state['classes'])
-    state['models'] = {evil: model for model in state['models'].values()}
+    state['models'] = [[evil, model] for _, model in state['models']]
     tab = opened(page(evil, [Section(evil, evil, 'plane', state)]))
     tab.get_by_title('what the point at').wait_for()
     assert tab.evaluate('() => window.changes') == 0 and tab.title() == evil
