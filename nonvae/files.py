@@ -60,7 +60,7 @@ def no_link(path: str | os.PathLike) -> Path:
 def file_lock(folder: str | os.PathLike, refusal: str, names: Iterable[str] = ()) -> Iterator[None]:
     """Within the block nobody else who asks for it is in `folder`: they get the NonvaeError `refusal`.
 
-    Whoever comes in removes what somebody who was killed had begun to write to the files `names` (or patterns)."""
+    On entry, what a killed program had begun to write to the files `names` (or patterns) is removed."""
     folder = Path(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)

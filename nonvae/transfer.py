@@ -137,7 +137,7 @@ class ContentTransfer(TwoCodes):
                 'discriminator': list(self.discriminator.parameters())}
 
     def specific_codes(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-        "What is special about images of A and of B, in training: B has nothing special by decree."
+        "What is special about images of A and of B, in training: those of B have nothing, which is what we say B means."
         specific_a = self.specific(a)
         return torch.cat([specific_a, torch.zeros_like(specific_a)])
 

@@ -201,6 +201,6 @@ def unpack(packed: Any) -> dict[int, dict[str, np.ndarray]]:
         raise NonvaeError(f'This is no observation: {error}.') from None
 
 def publish(observations: Mapping[int, Mapping[str, np.ndarray]]) -> None:
-    "Hand the observations to whoever runs the notebook."
+    "Hand the observations to the program that runs the notebook."
     from IPython.display import publish_display_data
     publish_display_data({MIME: pack(observations), 'text/plain': 'observed'})
