@@ -370,7 +370,7 @@ def test_what_a_human_reads_and_changes(released, tmp_path):
     mix.source = mix.source.replace('1 - alpha', '2 - alpha')                   # no mistake that has a name
     figure.source = '#| figure roads 3\nplt.plot([1, 2, 3]);'
     text.update(source='My answer, without the line above it.', metadata={})
-    for place in 'ada/a2 (1).ipynb', 'bo/work/A2_final.ipynb', 'flat.ipynb', 'cy/essay.ipynb':
+    for place in 'ada/a2 (1).ipynb', 'bo/mine/A2_final.ipynb', 'flat.ipynb', 'cy/essay.ipynb':
         (tmp_path/'class'/place).parent.mkdir(parents=True, exist_ok=True)
         nbformat.write(notebook, tmp_path/'class'/place)
     lines = []

@@ -125,7 +125,7 @@ class Submission:
 OUTPUT, LIMIT = 2**21, 2**26                            # characters of output, and of observations, that a cell may have
 
 def client_of(submission: Submission, base: str, environment: dict[str, str], cell_limit: float) -> Any:
-    "The client that runs a submission's notebook in a guarded kernel; its files are in the folder `base`, the notebook's in base/work."
+    "The client that runs a submission's notebook in a guarded kernel; its files are in the folder `base`, the notebook's in base/desk."
     from jupyter_client.kernelspec import KernelSpec
     from jupyter_client.manager import AsyncKernelManager
     from nbclient import NotebookClient
@@ -146,9 +146,9 @@ def client_of(submission: Submission, base: str, environment: dict[str, str], ce
             return None
 
     written: Counter = Counter()
-    sockets = {'transport': 'ipc', 'ip': f'{base}/work/.k'} if sys.platform == 'linux' else {}
+    sockets = {'transport': 'ipc', 'ip': f'{base}/desk/.k'} if sys.platform == 'linux' else {}
     return Client(submission.notebook, km=Kernel(connection_file=f'{base}/kernel.json', **sockets), timeout=cell_limit, interrupt_on_timeout=True,
-                  allow_errors=True, raise_on_iopub_timeout=False, iopub_timeout=60, resources={'metadata': {'path': f'{base}/work'}},
+                  allow_errors=True, raise_on_iopub_timeout=False, iopub_timeout=60, resources={'metadata': {'path': f'{base}/desk'}},
                   error_on_timeout={'ename': 'Timeout', 'evalue': '', 'traceback': [f'This cell took longer than {cell_limit:.0f} seconds.']})
 
 # %% ../../nbs/workshop/63_grading.ipynb #7c1a4f9b
@@ -164,7 +164,7 @@ TOO_LONG = 'Timeout', 'KeyboardInterrupt'
 async def execute(submission: Submission, seeds: list[int], protected: list[Path], limit: float, cell_limit: float, memory: int) -> None:
     "Run the notebook of a submission; what went wrong is said in its remarks."
     base = tempfile.mkdtemp(prefix='nonvae-')
-    folder, (report, told) = f'{base}/work', os.pipe()
+    folder, (report, told) = f'{base}/desk', os.pipe()
     os.mkdir(folder)
     os.set_blocking(report, False)
     closed, hidden = out_of_sight(submission.assignment)

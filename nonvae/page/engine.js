@@ -7,7 +7,7 @@
  * @typedef {[number, number, number]} Shape  height, width, channels
  * @typedef {{name: string, from: number[], shape: Shape, weight?: number, bias?: number, kernel?: [number, number],
  *   stride?: number, padding?: number, dilation?: number, up?: number, slope?: number, eps?: number, start?: number,
- *   length?: number, factor?: number, value?: number}} Step
+ *   length?: number, factor?: number}} Step
  * @typedef {{inputs: Shape[], steps: Step[], outputs: number[]}} Program
  * @typedef {Float32Array} Grid
  * @typedef {(inputs: Grid[], out: Grid) => void} Kernel
@@ -365,7 +365,6 @@ export class Network {
             this.grids.push(out);
             return () => kernel(from, out);
         });
-        this.inputs = inputs.length;
     }
 
     /** The outputs for these inputs. They are overwritten by the next call: copy what shall stay. @param {Grid[]} inputs */

@@ -54,7 +54,6 @@ def page(title: str, sections: Sequence[Section]) -> str:
     states = json.dumps(without_bytes([section.state for section in sections], heap), allow_nan=False).replace('<', '\\u003c')
     style, script = page_style() + _STYLE, page_script('page.js')
     allowed = f"default-src 'none'; script-src {_fingerprint(script)} blob:; worker-src blob:; style-src {_fingerprint(style)}; img-src blob: data:; base-uri 'none'; form-action 'none'"
-    title = _printable(title)
     body = '\n'.join(f'<section>\n<h2>{html.escape(part.title)}</h2>\n<p>{html.escape(part.text)}</p>\n'
                      f'<div data-explorer="{part.explorer}">This needs a browser that runs JavaScript.</div>\n</section>' for part in sections)
     return _printable(f'''<!doctype html>

@@ -223,7 +223,7 @@ export class Game {
 
 // ---------------------------------------------------------------- data, and how near something is to it
 
-/** @type {Record<string, (t: number, random: () => number) => [number, number]>} t from 0 to 1 */
+/** @type {Record<string, (t: number) => [number, number]>} t from 0 to 1 */
 const shapes = {
     ring: t => [Math.cos(2 * Math.PI * t), Math.sin(2 * Math.PI * t)],
     'two moons': t =>
@@ -238,13 +238,7 @@ const shapes = {
 
 /** Points of a shape. @param {string} name  @param {number} count  @param {() => number} random */
 export function points(name, count, random) {
-    return Float32Array.from({length: count}, random).reduce(
-        (all, t, i) => {
-            all.set(shapes[name](t, random), 2 * i);
-            return all;
-        },
-        new Float32Array(2 * count),
-    );
+    return Float32Array.from(Array.from({length: count}, () => shapes[name](random())).flat());
 }
 
 /** The share of points that are within .15 of some point of the data. @param {Numbers} some  @param {Numbers} data */
@@ -296,9 +290,10 @@ export function lab(store, root) {
         ink = /** @type {CanvasRenderingContext2D} */ (chart.getContext('2d'));
     const heat = element('canvas', {width: 42, height: 42}),
         grain = /** @type {CanvasRenderingContext2D} */ (heat.getContext('2d'));
-    const grid = Float32Array.from({length: 2 * 42 * 42}, (_, i) => ((((i >> 1) % 42) + 0.5) / 21 - 1) * EDGE).map(
-        (x, i, all) => (i % 2 ? (1 - (Math.floor((i >> 1) / 42) + 0.5) / 21) * EDGE : x),
-    );
+    const grid = Float32Array.from({length: 2 * 42 * 42}, (_, i) => {
+        const p = i >> 1;
+        return (i % 2 ? 1 - (Math.floor(p / 42) + 0.5) / 21 : ((p % 42) + 0.5) / 21 - 1) * EDGE;
+    });
     const place = (/** @type {number} */ x) => ((x / EDGE + 1) * SIZE) / 2;
     const dot = (/** @type {Numbers} */ all, /** @type {number} */ i, /** @type {number} */ radius) => {
         pen.beginPath();

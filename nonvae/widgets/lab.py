@@ -4,33 +4,18 @@
 __all__ = ['ACAILab']
 
 # %% ../../nbs/workshop/44_lab.ipynb #85de8bda
-import anywidget
 import traitlets
 
-from ..page.states import page_style
-from .explorer import explorer_script
-from .panel import open_panels, take_place
+from .explorer import InPage, explorer_script
 
 # %% ../../nbs/workshop/44_lab.ipynb #cd66836c
-class ACAILab(anywidget.AnyWidget):
+class ACAILab(InPage):
     """ACAI on points of the plane, trained in the page. Traits: `lambda_` (0 to 2) at any time; to begin with `code` (1 or 2 numbers), `data`
     ('ring', 'two moons', 'spiral') and `seed`; and what came of it: `steps`, `share` (of points on straight roads that are within 0.15 of the data), `error` (mean squared error)."""
-    _esm, _css = explorer_script('lab'), page_style()
+    _esm = explorer_script('lab')
     lambda_ = traitlets.Float(.5, min=0, max=2).tag(sync=True)
     code = traitlets.Enum([1, 2], 2).tag(sync=True)
     data = traitlets.Enum(['ring', 'two moons', 'spiral'], 'ring').tag(sync=True)
     seed, steps = (traitlets.Int(0).tag(sync=True) for _ in range(2))
     share = traitlets.Float(0.).tag(sync=True)
     error = traitlets.Float(None, allow_none=True).tag(sync=True)
-
-    def __init__(self, **values: object) -> None:
-        super().__init__(**values)
-        take_place(self)
-
-    def close(self) -> None:
-        "End the lab."
-        open_panels.discard(self)
-        if self.comm is not None: self.layout.close()
-        super().close()
-
-    def halt(self) -> None: "Nothing runs in Python."
