@@ -46,7 +46,7 @@ nbs/playground
 :caption: Teach
 :maxdepth: 1
 :hidden:
-nbs/19_teaching
+nbs/21_teaching
 ```
 
 ```{{toctree}}
@@ -101,12 +101,35 @@ def linked(text, place, source):
     return re.sub(r'\]\(([^)\s]+)\)', target, text)
 
 
+def folded(cells):
+    "The cells, with each section that JupyterLab shows closed in an element that the reader can open."
+    within = False
+    for cell in cells:
+        text = ''.join(cell['source'])
+        if within and cell['cell_type'] == 'markdown' and text.startswith('## '):
+            within = False
+            yield {'cell_type': 'markdown', 'id': f'end-{cell["id"]}', 'metadata': {}, 'source': ['</details>']}
+        if cell['metadata'].get('jp-MarkdownHeadingCollapsed'):
+            within = True
+            cell = {**cell, 'metadata': {}, 'source': [f'<details><summary>{text.removeprefix("## ")}</summary>']}
+        yield cell
+
+
+def described(cell):
+    "A code cell whose pictures have the text of its line `#| fig-alt: ...` for those who cannot see them."
+    lines = ''.join(cell['source']).split('\n')
+    alt = next((line.removeprefix('#| fig-alt:').strip() for line in lines if line.startswith('#| fig-alt:')), None)
+    if alt is None: return cell
+    return {**cell, 'source': '\n'.join(line for line in lines if not line.startswith('#| ')), 'metadata': {'mystnb': {'image': {'alt': alt}}}}
+
+
 def prepared(path, source):
     "A notebook as the site shows it: what only a kernel can draw gives way to a link to the live page."
     notebook = json.loads(path.read_text(encoding='utf-8'))
     up = '../' * (len(path.relative_to(source).parts) - 1)
     cells = []
-    for cell in notebook['cells']:
+    for cell in folded(notebook['cells']):
+        if cell['cell_type'] == 'code': cell = described(cell)
         cells.append(cell)
         if cell['cell_type'] != 'code':
             cell['source'] = linked(''.join(cell['source']), path.parent.relative_to(source), source)
@@ -127,7 +150,7 @@ def prepared(path, source):
 def modules():
     "The reference: every module, in the order of the notebooks."
     found = {}
-    for path in sorted([*ROOT.glob('nbs/[01]*.ipynb'), *ROOT.glob('nbs/workshop/*.ipynb')]):
+    for path in sorted([*ROOT.glob('nbs/[0-9]*.ipynb'), *ROOT.glob('nbs/workshop/*.ipynb')]):
         name = re.search(r'#\| default_exp ([\w.]+)', path.read_text(encoding='utf-8'))
         if name and '_key' not in name[1]: found[f'nonvae.{name[1].removesuffix(".__init__")}'] = True
     return '# Reference\n\n' + '\n'.join(f'## {name}\n\n```{{eval-rst}}\n.. automodule:: {name}\n   :members:\n```\n' for name in found)
@@ -140,8 +163,8 @@ def main(target):
         (source/'README.md').touch()
         for path in source.glob('nbs/**/*.ipynb'): prepared(path, source)
         lessons, workshop = (sorted(path.relative_to(source).with_suffix('').as_posix() for path in source.glob(pattern))
-                             for pattern in ('nbs/[01]*.ipynb', 'nbs/workshop/*.ipynb'))
-        lessons.remove('nbs/19_teaching')
+                             for pattern in ('nbs/[0-9]*.ipynb', 'nbs/workshop/*.ipynb'))
+        lessons.remove('nbs/21_teaching')
         (source/'README.md').write_text(linked((ROOT/'README.md').read_text(encoding='utf-8'), '', source), encoding='utf-8')
         (source/'index.md').write_text(INDEX.format(lessons='\n'.join(lessons), workshop='\n'.join(workshop)), encoding='utf-8')
         (source/'play.md').write_text(PLAY, encoding='utf-8')

@@ -28,6 +28,6 @@ def test_notebook_is_small_and_holds_its_results(path):
 
 
 def test_every_lesson_installs_the_package_on_colab_and_nowhere_else():
-    for path in [*ROOT.glob('nbs/[01]*.ipynb'), ROOT/'nbs'/'playground.ipynb', *ROOT.glob('nbs/assignments/*.ipynb')]:
+    for path in [*ROOT.glob('nbs/[0-9]*.ipynb'), ROOT/'nbs'/'playground.ipynb', *ROOT.glob('nbs/assignments/*.ipynb')]:
         first = next(cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == 'code')
         assert "if 'google.colab' in sys.modules: get_ipython().run_line_magic('pip', 'install -q nonvae')" in first, path

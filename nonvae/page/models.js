@@ -70,7 +70,7 @@ export const answers = {
         if (!models.get(key)?.painter) return {shared, specific, missed: null};
         const bare = run(key, 'decoder', shared, zeros(specific))[0];
         if (!worn) return {shared, specific, missed: image.map((x, i) => x - bare[i])};
-        const mask = run(key, 'painter', shared, specific)[1]; // a pixel wider and three times as strong: see 16_masked
+        const mask = run(key, 'painter', shared, specific)[1]; // a pixel wider and three times as strong: see 17_masked
         const wide = widened(mask, Math.sqrt(mask.length)),
             channels = image.length / mask.length;
         return {

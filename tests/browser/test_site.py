@@ -5,7 +5,7 @@ import sys
 import pytest
 from conftest import ROOT
 
-PAGES = 'index', 'play', 'reference', 'nbs/06_acai', 'nbs/15_transfer', 'nbs/playground', 'nbs/19_teaching', 'nbs/workshop/35_engine'
+PAGES = 'index', 'play', 'reference', 'nbs/06_acai', 'nbs/16_transfer', 'nbs/playground', 'nbs/21_teaching', 'nbs/workshop/35_engine'
 
 
 @pytest.fixture(scope='session')
