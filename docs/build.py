@@ -47,6 +47,14 @@ nbs/playground
 :maxdepth: 1
 :hidden:
 nbs/21_teaching
+{solutions}
+```
+
+```{{toctree}}
+:caption: Results
+:maxdepth: 1
+:hidden:
+docs/results
 ```
 
 ```{{toctree}}
@@ -162,11 +170,13 @@ def main(target):
         for name in ('nbs', 'assets'): shutil.copytree(ROOT/name, source/name, ignore=shutil.ignore_patterns('.ipynb_checkpoints', 'assignments', 'index.ipynb', 'runs', 'data'))
         (source/'README.md').touch()
         for path in source.glob('nbs/**/*.ipynb'): prepared(path, source)
-        lessons, workshop = (sorted(path.relative_to(source).with_suffix('').as_posix() for path in source.glob(pattern))
-                             for pattern in ('nbs/[0-9]*.ipynb', 'nbs/workshop/*.ipynb'))
+        lessons, workshop, solutions = (sorted(path.relative_to(source).with_suffix('').as_posix() for path in source.glob(pattern))
+                                        for pattern in ('nbs/[0-9]*.ipynb', 'nbs/workshop/*.ipynb', 'nbs/solutions/*.ipynb'))
         lessons.remove('nbs/21_teaching')
-        (source/'README.md').write_text(linked((ROOT/'README.md').read_text(encoding='utf-8'), '', source), encoding='utf-8')
-        (source/'index.md').write_text(INDEX.format(lessons='\n'.join(lessons), workshop='\n'.join(workshop)), encoding='utf-8')
+        (source/'docs').mkdir()
+        for name in ('docs/results.md', 'README.md'):
+            (source/name).write_text(linked((ROOT/name).read_text(encoding='utf-8'), os.path.dirname(name), source), encoding='utf-8')
+        (source/'index.md').write_text(INDEX.format(lessons='\n'.join(lessons), workshop='\n'.join(workshop), solutions='\n'.join(solutions)), encoding='utf-8')
         (source/'play.md').write_text(PLAY, encoding='utf-8')
         (source/'reference.md').write_text(modules(), encoding='utf-8')
         done = subprocess.run([sys.executable, '-m', 'sphinx', '-W', '--keep-going', '-q', '-c', ROOT/'docs', '-b', 'html', source, target], check=False)
