@@ -1,10 +1,11 @@
-"""Draws the schematics of the lessons, all in one style, and writes them to assets/drawing-NAME.svg.
+"""Draws the schematics of the lessons, all in one style, as assets/drawing-NAME.svg.
 
-    python docs/drawings.py [NAME...]
+    python docs/drawings.py [--to FOLDER] [NAME...]
 
 Blue is what belongs to the autoencoder, orange to the critic or discriminator, green is a code. What flows when images are computed is drawn
 solid; who is moved by a term of the loss is drawn dashed. They are readable in light and dark pages, and on a telephone.
 """
+import argparse
 import base64
 import io
 import re
@@ -376,4 +377,8 @@ def network():
 DRAWINGS = {drawing.__name__: drawing for drawing in (network, autoencoder, acai, ltae, crosschange, transfer, masked)}
 
 if __name__ == '__main__':
-    for name in sys.argv[1:] or DRAWINGS: (ASSETS/f'drawing-{name}.svg').write_text(DRAWINGS[name]().svg(), encoding='utf-8')
+    parser = argparse.ArgumentParser(description=__doc__.split('\n\n')[0])
+    parser.add_argument('names', nargs='*', metavar='NAME', choices=[*DRAWINGS, []])
+    parser.add_argument('--to', type=Path, default=ASSETS)
+    arguments = parser.parse_args()
+    for name in arguments.names or DRAWINGS: (arguments.to/f'drawing-{name}.svg').write_text(DRAWINGS[name]().svg(), encoding='utf-8')

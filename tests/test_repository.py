@@ -79,8 +79,20 @@ def test_readme_is_made_from_index(run):
     assert code == 0, out + err
 
 
+def test_drawings_are_what_their_script_draws(run, tmp_path):
+    code, out, err = run(sys.executable, ROOT/'docs'/'drawings.py', '--to', tmp_path, timeout=120)
+    assert code == 0, out + err
+    drawn, saved = ({path.name: re.sub(r'base64,[^"]*', '', path.read_text(encoding='utf-8')) for path in folder.glob('drawing-*.svg')}
+                    for folder in (tmp_path, ROOT/'assets'))
+    assert drawn == saved, 'run python docs/drawings.py'
+
+
+def test_the_readme_is_what_a_newcomer_reads():
+    assert len((ROOT/'README.md').read_text(encoding='utf-8').splitlines()) < 150, 'long commands and tables belong to docs/results.md'
+
+
 def test_readme_commands_and_paths_exist():
-    text = (ROOT/'README.md').read_text(encoding='utf-8')
+    text = '\n'.join((ROOT/name).read_text(encoding='utf-8') for name in ('README.md', 'docs/results.md'))
     for word in text.replace('(', ' ').replace(')', ' ').replace('`', ' ').split():
         if word.startswith(('nbs/', 'assets/', 'benchmarks/', 'tests/')) and word.strip('.,:'):
             assert (ROOT/word.strip('.,:')).exists(), f'README names {word}, which is not there'
