@@ -12,14 +12,14 @@ from .interpolation import lerp
 from .settings import Real, checked
 from .training import Model
 
-# %% ../nbs/06_acai.ipynb #06-acai-009
+# %% ../nbs/06_acai.ipynb #06-acai-4caee3
 class ACAI(Model):
     """Adversarially constrained autoencoder interpolation (Berthelot et al. 2018, equations 1 and 2).
 
     A critic guesses how strongly a decoded mixture of two codes was mixed; encoder and decoder try to
     make it say 0. Each image's partner is the one at the mirrored place of the batch. `lambda_` weighs
-    the game against the reconstruction; `gamma` is how much of the real image is in what the critic
-    shall call unmixed."""
+    the game against the reconstruction; `gamma` is the share of the real image in what the critic
+    should call unmixed."""
     name = 'acai'
 
     @checked

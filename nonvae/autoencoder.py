@@ -11,9 +11,9 @@ from .core import NonvaeError, batch_noise
 from .settings import Real, checked
 from .training import Model
 
-# %% ../nbs/04_autoencoder.ipynb #04-autoencoder-031
+# %% ../nbs/04_autoencoder.ipynb #04-autoencod-9abafe
 class Autoencoder(Model):
-    """Minimises mean (x - D(E(x)))^2; in training perhaps with noise on the input, or dropout on the code.
+    """Minimises mean (x - D(E(x)))^2. In training it may add noise to the input, or dropout to the code.
 
     `latent_dropout` is the probability that a number of the code is zeroed, `input_noise` the standard
     deviation of the noise (Berthelot et al. 2018: 0.5, or 1.0). Three baselines: presets plain-...,

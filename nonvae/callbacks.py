@@ -86,7 +86,7 @@ class HeldOutLoss:
 
 # %% ../nbs/workshop/05_callbacks.ipynb #05-callbacks-015
 class ProgressBar:
-    "A bar with the latest row of the history beside it, while `fit` runs."
+    "A bar with the latest row of the history next to it, while `fit` runs."
     bar: tqdm | None = None
 
     def safely(self, act: Callable[[], Any]) -> None:

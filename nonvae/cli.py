@@ -47,7 +47,7 @@ from .transfer import ContentTransfer, evaluate_transfer, remove_picture, transf
 STOPPED = 'Stopped, everything is saved. The same command goes on from here.'
 
 def _fields(settings: Settings) -> dict[str, Any]:
-    "The fields of a group of settings as flags that have its values as defaults; groups within it, too."
+    "The fields of a group of settings as flags that have its values as defaults, and those of the groups within it."
     found = {}
     for name, info in type(settings).model_fields.items():
         value = getattr(settings, name)
@@ -207,8 +207,8 @@ class Transfer(RunCommand):
     out: str = Field('transfer.png', description='the picture to write; an interpolation may also be an animation (.gif)')
     picture: Literal['matrix', 'remove', 'interpolate'] = Field(
         'matrix', description="matrix (everyone's glasses on everyone), remove (with and without), or interpolate (three ways)")
-    a: str | None = Field(None, description='a picture, or a folder of pictures, of those who have it; without it held-out images')
-    b: str | None = Field(None, description='the same of those who have not')
+    a: str | None = Field(None, description='a picture, or a folder of pictures, of faces that have it; without it held-out images')
+    b: str | None = Field(None, description='the same of faces that have not')
     count: int = Field(6, ge=1, description='how many images of each kind at most')
     frames: int = Field(9, ge=2, le=1000, description='frames of an interpolation, both ends included')
     seed: int = Field(0, ge=0, description='which held-out images are drawn')
@@ -329,7 +329,7 @@ class Preprocess(Command):
     attributes: str | None = Field(None, description="CelebA's list_attr_celeba.txt")
     config: str = Field('glasses', description='domain A has glasses, an open mouth (mouth), a beard, or any attribute by its name or number; domain B has not')
     num_test_imgs: int = Field(64, description='so many first images of each domain are test images')
-    split: str = Field('first', description="first (see num_test_imgs), or official: CelebA's own partition, in list_eval_partition.txt beside the attributes")
+    split: str = Field('first', description="first (see num_test_imgs), or official: CelebA's own partition, in list_eval_partition.txt next to the attributes")
     folders: bool = Field(False, description='take the folders trainA, trainB, testA and testB in root as they are, without attributes')
     pack: int | None = Field(None, description='also decode, crop and resize all images once, to so many pixels, which makes training much faster')
     crop: int = Field(178, description='how many pixels of the centre to keep before resizing; 0 keeps the largest square of each picture')
@@ -346,7 +346,7 @@ COMMANDS: dict[str, type[Command]] = {'demo': Demo, 'train': TrainCommand, 'eval
 
 HELP = '''nonvae: autoencoders that are not variational
 
-  nonvae demo                            a plain autoencoder beside ACAI on handwritten digits, in minutes
+  nonvae demo                            a plain autoencoder and ACAI on handwritten digits, in minutes
   nonvae presets                         what can be trained
   nonvae train PRESET --out RUN          train, or go on training   (--training.steps 500, --config file.yaml, ...)
   nonvae evaluate RUN                    scores on held-out images

@@ -58,7 +58,7 @@ def no_link(path: str | os.PathLike) -> Path:
 # %% ../nbs/workshop/00_files.ipynb #00-files-009
 @contextmanager
 def file_lock(folder: str | os.PathLike, refusal: str, names: Iterable[str] = ()) -> Iterator[None]:
-    """Within the block nobody else who asks for it is in `folder`: they get the NonvaeError `refusal`.
+    """Within the block nobody else gets `folder`: others who ask for it get the NonvaeError `refusal`.
 
     On entry, what a killed program had begun to write to the files `names` (or patterns) is removed."""
     folder = Path(folder)

@@ -2,8 +2,8 @@
 
 # %% auto #0
 __all__ = ['Codes', 'flat_codes', 'pieces', 'encode_all', 'reconstruction_error', 'code_distances', 'plane', 'latent_planes',
-           'vectors', 'both_vectors', 'class_count', 'fit_probes', 'linear_probe', 'whitening', 'k_means',
-           'clustering_accuracy', 'knn_accuracy', 'cluster_scores', 'hausdorff', 'decode_random', 'random_hausdorff']
+           'vectors', 'both_vectors', 'class_count', 'fit_probes', 'linear_probe', 'k_means', 'whitening',
+           'clustering_accuracy', 'knn_accuracy', 'cluster_scores', 'decode_random', 'hausdorff', 'random_hausdorff']
 
 # %% ../nbs/09_latents.ipynb #09-latents-002
 from collections.abc import Iterator
@@ -59,18 +59,19 @@ def code_distances(model: Any, x: Images, y: Images) -> torch.Tensor:
     if len(x) != len(y): raise NonvaeError(f'Each image has a partner, but there are {len(x)} and {len(y)}.')
     return (flat_codes(model.encode(x)) - flat_codes(model.encode(y))).norm(dim=1).cpu()
 
-# %% ../nbs/09_latents.ipynb #09-latents-013
+# %% ../nbs/09_latents.ipynb #09-latents-a59f6b
 def plane(axes: plt.Axes, name: str, codes: torch.Tensor, labels: np.ndarray, colours: str) -> Any:
     "Scatter codes (N, d) along their two directions of largest variance, coloured by label."
     from sklearn.decomposition import PCA
     pca = PCA(min(2, *codes.shape), random_state=0)
     places = pca.fit_transform(codes)
     share = pca.explained_variance_ratio_.sum()
-    axes.set_title(f'{name}\n{share:.0%} of the variance', fontsize=8)
+    axes.set_title(f'{name}\n{share:.0%} of the variance', fontsize=9)
+    axes.set_aspect('equal', 'datalim')
     axes.set_axis_off()
     return axes.scatter(places[:, 0], places[:, -1], 3, labels, cmap=colours, linewidths=0)
 
-# %% ../nbs/09_latents.ipynb #09-latents-014
+# %% ../nbs/09_latents.ipynb #09-latents-e6b580
 @checked
 def latent_planes(models: dict[str, Any], data: ImageSet, count: Count = 1000) -> plt.Figure:
     "The codes of at most `count` images of an ImageSet, one panel for each of {name: model}."
@@ -82,7 +83,7 @@ def latent_planes(models: dict[str, Any], data: ImageSet, count: Count = 1000) -
         codes, axes = encode_all(model, some), figure.add_subplot(rows, columns, place)
         dots = plane(axes, name, codes, some.labels, 'tab10' if few else 'viridis')
     if few and len(data.classes) > 1:
-        figure.legend(*dots.legend_elements(), loc='center right', fontsize=8, frameon=False)
+        figure.legend(*dots.legend_elements(), loc='center right', fontsize=9, frameon=False)
     figure.subplots_adjust(left=.01, right=.93, top=.88, bottom=.01, hspace=.35, wspace=.05)
     return figure
 
@@ -158,17 +159,6 @@ def linear_probe(train_codes: Codes, train_labels: Any, test_codes: Codes,
     accuracies = (predicted == torch.as_tensor(test_labels)).double().mean(1)
     return accuracies.mean().item(), accuracies.std().item() if fits > 1 else 0.
 
-# %% ../nbs/09_latents.ipynb #09-latents-025
-def whitening(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The mean (d,) of codes (N, d), and a matrix (d, k) that makes them k uncorrelated numbers.
-
-    Each of these has variance 1; directions in which the codes do not vary are left out."""
-    centre = codes.mean(0)
-    _, spread, axes = np.linalg.svd(codes - centre, full_matrices=False)
-    if spread[0] < 1e-12: raise NonvaeError('All codes are the same: there is nothing to cluster.')
-    alive = spread > 1e-6 * spread[0]
-    return centre, axes[alive].T / spread[alive] * len(codes)**.5
-
 # %% ../nbs/09_latents.ipynb #09-latents-029
 def k_means(codes: np.ndarray, clusters: int, inits: int, seed: int) -> Any:
     "scikit-learn's K-means, fitted to codes (N, d): the best of `inits` starts."
@@ -179,6 +169,17 @@ def k_means(codes: np.ndarray, clusters: int, inits: int, seed: int) -> Any:
     if np.ptp(codes, axis=0).max() < 1e-12:
         raise NonvaeError('All codes are the same: there is nothing to cluster.')
     return KMeans(clusters, n_init=inits, random_state=seed).fit(codes)
+
+# %% ../nbs/09_latents.ipynb #09-latents-025
+def whitening(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The mean (d,) of codes (N, d), and a matrix (d, k) that makes them k uncorrelated numbers.
+
+    Each of these has variance 1; directions in which the codes do not vary are left out."""
+    centre = codes.mean(0)
+    _, spread, axes = np.linalg.svd(codes - centre, full_matrices=False)
+    if spread[0] < 1e-12: raise NonvaeError('All codes are the same: there is nothing to cluster.')
+    alive = spread > 1e-6 * spread[0]
+    return centre, axes[alive].T / spread[alive] * len(codes)**.5
 
 # %% ../nbs/09_latents.ipynb #09-latents-030
 @checked
@@ -236,18 +237,6 @@ def cluster_scores(train_codes: Codes, test_codes: Codes, test_labels: Any, init
              'normalised_mutual_information': normalized_mutual_info_score(test_labels, clusters)}
     return {name: float(value) for name, value in found.items()}
 
-# %% ../nbs/09_latents.ipynb #09-latents-045
-@checked
-def hausdorff(images: Images, others: Images) -> float:
-    "The largest distance of any of `images` (N, ...) to its nearest of `others` (M, ...)."
-    from scipy.spatial.distance import directed_hausdorff
-    both = (as_images(x) if np.ndim(x) == 4 else x for x in (images, others))
-    a, b = (finite(x, 'images').cpu().double() for x in both)
-    if a.shape[1:] != b.shape[1:] or not len(a) or not len(b):
-        raise NonvaeError('The Hausdorff distance is that of two sets of images of one shape, but got '
-                          f'{tuple(a.shape)} and {tuple(b.shape)}.')
-    return float(directed_hausdorff(a.flatten(1).numpy(), b.flatten(1).numpy())[0])
-
 # %% ../nbs/09_latents.ipynb #09-latents-048
 @torch.no_grad()
 @checked
@@ -266,6 +255,18 @@ def decode_random(model: Any, train_codes: Codes, like: Images, count: Count = 1
     shaped = [part.view(count, *one.shape[1:]) for part, one in zip(parts, examples)]
     batches = zip(*(part.split(250) for part in shaped))
     return torch.cat([model.decode(*some).cpu() for some in batches])
+
+# %% ../nbs/09_latents.ipynb #09-latents-045
+@checked
+def hausdorff(images: Images, others: Images) -> float:
+    "The largest distance of any of `images` (N, ...) to its nearest of `others` (M, ...)."
+    from scipy.spatial.distance import directed_hausdorff
+    both = (as_images(x) if np.ndim(x) == 4 else x for x in (images, others))
+    a, b = (finite(x, 'images').cpu().double() for x in both)
+    if a.shape[1:] != b.shape[1:] or not len(a) or not len(b):
+        raise NonvaeError('The Hausdorff distance is that of two sets of images of one shape, but got '
+                          f'{tuple(a.shape)} and {tuple(b.shape)}.')
+    return float(directed_hausdorff(a.flatten(1).numpy(), b.flatten(1).numpy())[0])
 
 # %% ../nbs/09_latents.ipynb #09-latents-051
 @checked

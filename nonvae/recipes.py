@@ -221,8 +221,8 @@ class CrossChangeRecipe(Recipe):
     probabilities: tuple[float, ...] = Field((), description='how likely each of them is; none: all alike')
     per_sample: bool = Field(False, description='draw one for each image, rather than one for the whole batch')
     steps: int = Field(7, ge=1, description='optimiser steps in a row on one batch and its augmented copy')
-    train_decoder: bool = Field(False, description='let the decoder learn from it, too')
-    own_loss: bool = Field(False, description="train on the autoencoder's own loss, too, one step a batch")
+    train_decoder: bool = Field(False, description='let the decoder learn from it as well')
+    own_loss: bool = Field(False, description="also train on the autoencoder's own loss, one step a batch")
     weight: float = Field(1., ge=0, description='of the cross-changed loss, when it is an extra term')
 
     @model_validator(mode='after')

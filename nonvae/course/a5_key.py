@@ -79,7 +79,7 @@ KEY['probe'] = Key(_nearest_mean, {
     'measured on the training part': (lambda codes, labels, test_codes, test_labels: _nearest_mean(codes, labels, codes, labels), 'You measure on the codes that the means were taken from. The test part is there for that.'),
     'fitted on the test part': (lambda codes, labels, test_codes, test_labels: _nearest_mean(test_codes, test_labels, test_codes, test_labels), 'Your class means come from the test part: the probe has seen the answers. Take them from the training part.'),
     'fitted on both': (lambda codes, labels, test_codes, test_labels: _nearest_mean(torch.cat([codes, test_codes]), torch.cat([labels, test_labels]), test_codes, test_labels),
-                       'Your class means know the test part, too. Take them from the training part alone.'),
+                       'Your class means also know the test part. Take them from the training part alone.'),
     'labels shuffled': (lambda codes, labels, test_codes, test_labels: _nearest_mean(codes, labels.roll(1), test_codes, test_labels), 'Codes and labels of the training part have come apart: the labels are shifted or shuffled.'),
     'count for share': (lambda codes, labels, test_codes, test_labels: _nearest_mean(codes, labels, test_codes, test_labels) * len(test_labels), 'You count the right ones. The accuracy is their share, from 0 to 1.'),
     'error for accuracy': (lambda codes, labels, test_codes, test_labels: 1 - _nearest_mean(codes, labels, test_codes, test_labels), 'You return the share of wrong ones. The accuracy is the share of right ones.')})

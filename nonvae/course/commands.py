@@ -35,7 +35,7 @@ class Release(Command):
 class Grade(Command):
     "Grades notebooks, STUDENT/a2.ipynb, and writes points, a page of feedback for each, and a summary."
     submissions: CliPositionalArg[str] = Field(description='a folder with a folder for each student')
-    out: str = Field('grades.csv', description='the table; feedback and summary.html are written beside it')
+    out: str = Field('grades.csv', description='the table; feedback and summary.html are written next to it')
     course: str | None = Field(None, description='the folder `instructor` of the release, whose gradebook then keeps the grades')
     jobs: int = Field(2, ge=1, description='how many notebooks run at once')
     limit: float = Field(300, gt=0, description='seconds that a notebook may take')

@@ -51,7 +51,7 @@ def nbgrader_course(folder: Path) -> Iterator[Any]:
     # the notebooks arrive here with outputs, and the verdicts are among them
     config.Autograde.sanitize_preprocessors = [DeduplicateIds, OverwriteCells, CheckCellMetadata]
     config.Autograde.autograde_preprocessors = [LimitOutput, SaveAutoGrades, AssignLatePenalties, CheckCellMetadata]
-    path = os.environ.get('PATH', '')                       # nbgrader calls `alembic`, which may lie beside a Python that is not on the path
+    path = os.environ.get('PATH', '')                       # nbgrader calls `alembic`, which may lie next to a Python that is not on the path
     tools = {str(file.locate().resolve().parent) for file in metadata.files('alembic') or () if file.stem == 'alembic' and file.parent.name in ('bin', 'Scripts')}
     os.environ['PATH'] = os.pathsep.join([*tools, path])
     try: yield config
@@ -258,7 +258,7 @@ def assignment_of(path: Path, known: Iterable[str]) -> str | None:
 # %% ../../nbs/workshop/63_grading.ipynb #73e3b5ec
 def grade(folder: str | os.PathLike, out: str | os.PathLike = 'grades.csv', course: str | os.PathLike | None = None, jobs: int = 2, limit: float = 300.,
           cell_limit: float = 120., memory: int = 1500, say: Callable[[str], object] = lambda line: None) -> list[Submission]:
-    """Grade all submissions below `folder`: points to the CSV file `out`, and beside it `feedback`, a page for each, and `summary.html`.
+    """Grade all submissions below `folder`: points to the CSV file `out`, and next to it `feedback`, a page for each, and `summary.html`.
 
     `course` is the instructor's tree of `release`, whose gradebook is then kept; without it a fresh one is made and thrown away.
     `jobs` notebooks run at once, each for at most `limit` seconds, `cell_limit` for a cell, with `memory` megabytes. `say` gets a line
@@ -274,7 +274,7 @@ def grade(folder: str | os.PathLike, out: str | os.PathLike = 'grades.csv', cour
         else:
             tree = Path(course)
             if not (tree/'gradebook.db').is_file(): raise NonvaeError(f'{tree} has no gradebook: name the folder `instructor` that release made.')
-        from jupyter_core.utils import run_sync                 # works in a notebook, too
+        from jupyter_core.utils import run_sync                 # works in a notebook as well
         graded = [submission for submission in found if submission.assignment]
         run_sync(_run_all)(graded, [Path(folder).resolve(), tree.resolve()], jobs, limit, cell_limit, memory * 2**20, say)
         feedback = out.parent/'feedback'

@@ -72,7 +72,7 @@ class Steering:
 
 # %% ../../nbs/workshop/43_training_panel.ipynb #43-training-panel-010
 class Monitor(Panel):
-    "Shows and steers a `trainer`, and saves it: see `TrainingPanel`, which can train it, too."
+    "Shows and steers a `trainer`, and saves it: see `TrainingPanel`, which can also train it."
     def __init__(self, trainer: Trainer, pictures: int | None = None) -> None:
         if not isinstance(trainer, Trainer):
             raise NonvaeError(f'A TrainingPanel trains a Trainer, but got {type(trainer).__name__}: make one with '
@@ -124,7 +124,7 @@ class Monitor(Panel):
 
 # %% ../../nbs/workshop/43_training_panel.ipynb #43-training-panel-011
 def _lay_out(panel: Monitor) -> None:
-    "Buttons, status, steering; losses beside pictures; where the checkpoints are."
+    "Buttons, status, steering; losses next to pictures; where the checkpoints are."
     trainer = panel.trainer
     legend = (f'From top: {trainer.model.snapshot_rows}.' if trainer.held_out is not None
               else 'No pictures: the Trainer was made without held_out images.')
