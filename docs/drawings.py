@@ -148,8 +148,8 @@ def autoencoder():
 
 @torch.no_grad()
 def acai():
-    d = Drawing(384, 'Two images are encoded, their codes mixed and decoded. The critic sees only the decoded mixture and guesses alpha. The '
-                     'critic wants to be right; the autoencoder wants it to say 0.')
+    d = Drawing(396, 'Two images are encoded, their codes mixed by alpha and decoded. The critic sees only the decoded mixture. Its loss is the squared '
+                     'difference of its answer and alpha; that of the autoencoder is the squared answer.')
     model, (a, b) = ACAI.pretrained('digits'), some_digits()
     z, z_b = model.encode(torch.stack([a, b])).chunk(2)
     mixture = model.decode(.28*z + .72*z_b)[0]
@@ -171,21 +171,22 @@ def acai():
     d.image(604, 147, mixture, 64, 'mixture')
     d.arrow((640, 147), (664, 147))
     d.network(696, 147, '{C}', 'critic', 'orange', width=60, height=84)
-    d.arrow((696, 98), (696, 60))
-    d.text(696, 44, 'how mixed?', 'word orange')
-    d.text(384, 106, '{α}: 0 to ½', 'small')
-    d.arrow((642, 44), (384, 44), (384, 92), player='orange', dashed=True)
-    d.text(516, 28, 'the critic wants to say {α}', 'word orange')
-    # who is moved
-    d.arrow((696, 218), (696, 272), (502, 272), (502, 220), player='blue', dashed=True)
-    d.arrow((502, 272), (182, 272), (182, 218), player='blue', dashed=True)
-    d.text(600, 290, 'the autoencoder wants it to say 0', 'word blue')
-    d.arrow((40, 324), (96, 324))
-    d.text(106, 324, 'what flows', 'small left')
-    d.arrow((214, 324), (270, 324), player='orange', dashed=True)
-    d.text(280, 324, 'moves the critic only: the image is detached', 'small left')
-    d.arrow((214, 350), (270, 350), player='blue', dashed=True)
-    d.text(280, 350, 'moves encoder and decoder only, through a frozen critic', 'small left')
+    d.text(690, 76, 'answer', 'small right')
+    # what each player wants, and who is moved by it
+    d.box(560, 42, 'critic: (answer − {α})²', 'orange', 190)
+    d.arrow((384, 128), (384, 42), (462, 42))
+    d.arrow((696, 102), (696, 42), (658, 42))
+    d.arrow((590, 61), (664, 116), player='orange', dashed=True)
+    d.box(560, 284, 'autoencoder: answer²', 'blue', 190)
+    d.arrow((696, 214), (696, 284), (658, 284))
+    d.arrow((502, 265), (502, 218), player='blue', dashed=True)
+    d.arrow((463, 284), (182, 284), (182, 218), player='blue', dashed=True)
+    d.arrow((40, 340), (96, 340))
+    d.text(106, 340, 'what flows', 'small left')
+    d.arrow((214, 340), (270, 340), player='orange', dashed=True)
+    d.text(280, 340, 'moves the critic only: the mixture is detached', 'small left')
+    d.arrow((214, 366), (270, 366), player='blue', dashed=True)
+    d.text(280, 366, 'moves encoder and decoder only, through a frozen critic', 'small left')
     return d
 
 
