@@ -20,14 +20,14 @@ from .packing import (Manifest, decode_pictures, digest, pack_pictures, picture_
 from .pictures import picture_files
 from .settings import Count, checked
 
-# %% ../nbs/15_celeba.ipynb #15-celeba-011
+# %% ../nbs/15_celeba.ipynb #15-celeba-e5e667
 CONFIGS = {'glasses': 'Eyeglasses', 'mouth': 'Mouth_Slightly_Open'}         # and beard, which takes five attributes
 
 def choose(attributes: Attributes, config: str | int = 'glasses') -> tuple[np.ndarray, np.ndarray]:
     """The images of domain A and of domain B: two arrays of positions, in the order of the attribute file.
 
     `config` is glasses, mouth, beard, or any attribute by name or number (the first is 1): A has it, B
-    has not. Of the beards only men count, and nobody with a stubble. An empty domain is a NonvaeError."""
+    has not. For beards only men count, and nobody with stubble. An empty domain is a NonvaeError."""
     if config == 'beard':
         men = attributes.has('Male') & ~attributes.has('5_o_Clock_Shadow')
         a = men & (attributes.has('Mustache') | attributes.has('Goatee') | ~attributes.has('No_Beard'))

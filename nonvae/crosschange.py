@@ -35,7 +35,7 @@ def _rotate(x: torch.Tensor, per_sample: bool = False) -> torch.Tensor:
     return (torch.cat(turned) - 1).clamp(-1, 1)
 
 def _colour_noise(x: torch.Tensor, per_sample: bool = False) -> torch.Tensor:
-    "With noise of standard deviation 0.1."
+    "With added noise of standard deviation 0.1."
     return (x + .1 * batch_noise(x.shape, x.device).to(x.dtype)).clamp(-1, 1)
 
 # %% ../nbs/13_crosschange.ipynb #13-crosschange-010
@@ -75,7 +75,7 @@ AUGMENTATIONS: dict[str, Augmentation] = {
 
 # %% ../nbs/13_crosschange.ipynb #13-crosschange-018
 def check_augmentations(names: Sequence[str], probabilities: Sequence[float] = ()) -> None:
-    "Refuse names that mean nothing, and probabilities that are none."
+    "Refuse unknown names, and probabilities that cannot be."
     known = ', '.join(AUGMENTATIONS)
     for name in names:
         if name not in AUGMENTATIONS:
@@ -109,10 +109,10 @@ def augment(x: Images, names: Sequence[str], probabilities: Sequence[float] = ()
 
 # %% ../nbs/13_crosschange.ipynb #13-crosschange-024
 class Wrapper(Model):
-    """A model round a copy of `autoencoder`, whose codes, images and networks are its own.
+    """A model around a copy of `autoencoder`, with the codes, images and networks of that copy.
 
-    Only the encoder learns, with `train_decoder` the decoder, too (what does not learn has
-    requires_grad off). With `own_loss` everything does, as if the autoencoder trained alone."""
+    Only the encoder learns; with `train_decoder` the decoder learns as well (what does not learn
+    has requires_grad off). With `own_loss` everything learns, as if the autoencoder trained alone."""
     def __init__(self, autoencoder: Model, train_decoder: bool = False,
                  own_loss: bool = False) -> None:
         nn.Module.__init__(self)
@@ -176,7 +176,7 @@ class CrossChange(Wrapper):
         return augment(x, self.augmentations, self.probabilities, self.per_sample)
 
     def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
-        """One training batch (N, C, H, H) in [-1, 1] to the term 'cross', with `own_loss` beside
+        """One training batch (N, C, H, H) in [-1, 1] to the term 'cross', with `own_loss` next to
         those of the autoencoder."""
         x_aug = self.augment(x)
         codes = self.encode(torch.cat([x, x_aug]))                          # both in one pass

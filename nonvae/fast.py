@@ -51,7 +51,9 @@ def _join_1x1(first: nn.Conv2d, second: nn.Conv2d) -> None:
 # %% ../nbs/workshop/03_fast.ipynb #03-fast-009
 class FastSoftplus(nn.Softplus):
     "log(1 + exp(x)), any shape, to the last digit of the larger of x and 1."
-    def forward(self, x: torch.Tensor) -> torch.Tensor: return F.relu(x) + (1 + (-x.abs()).exp()).log()
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        size = x.abs()
+        return (x + size) / 2 + (1 + (-size).exp()).log()               # relu(x) would have the gradient 0 at 0
 
 # %% ../nbs/workshop/03_fast.ipynb #03-fast-010
 def _is_3x3(layer: nn.Module) -> bool:
