@@ -89,7 +89,7 @@ class Counterfactuals:
     a: torch.Tensor                     # people i with their own glasses
     b: torch.Tensor                     # people j without glasses
     truth: torch.Tensor                 # people j with the glasses of i
-    other: torch.Tensor               # people j with the glasses of somebody else, never those of i
+    other: torch.Tensor                 # people j with the glasses of somebody else, never those of i
     bare: torch.Tensor                  # people i without glasses
 
 @checked

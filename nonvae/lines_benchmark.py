@@ -92,6 +92,6 @@ def ready(model: Any) -> Any:
 def lines_benchmark(model: Any, pairs: Count = 256, frames: Count = 16, seed: Seed = 1) -> LinesScore:
     """The lines score of a model, by the protocol of Berthelot et al. 2018.
 
-    `pairs` random pairs of test lines, straight roads between their codes, `frames` frames each."""
+    `pairs` random pairs of test lines, straight ways between their codes, `frames` frames each."""
     images = lines(2 * pairs, seed)[:]
     return lines_score(interpolate(ready(model), images[:pairs], images[pairs:], frames))
