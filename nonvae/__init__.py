@@ -46,7 +46,7 @@ def __dir__() -> list[str]: return sorted([*globals(), *_ROOM_OF])
 
 # %% ../nbs/workshop/81_front_door.ipynb #5534b289
 def program() -> int:
-    "The command `nonvae`: `nonvae.cli.main`, and a clean end also while that is being imported."
+    "The command `nonvae`: `nonvae.cli.main`, with a clean end even while that is being imported."
     import os
     import signal
     from importlib import import_module

@@ -78,7 +78,7 @@ def _heading(lines: list[str], path: str | os.PathLike) -> tuple[str, list[str]]
 _LEADS_OUT = re.compile(r'[/\\]|[^/\\]*:|(.*[/\\])?\.\.([/\\]|$)')
 
 def _problem(file: str, row: list[str], count: int) -> str:
-    "What is wrong with the line of one image, which should have `count` values; nothing: ''."
+    "What is wrong with the line of one image, which should have `count` values; '' if nothing is."
     if len(row) != count: return f'should hold {count} values, one for each name in line 2, but holds {len(row)}.'
     wrong = set(row) - {'1', '-1'}
     if wrong: return f"holds the value '{min(wrong)}': every value must be 1 or -1."

@@ -23,7 +23,7 @@ Row = dict[str, float]
 
 # %% ../nbs/workshop/05_callbacks.ipynb #05-callbacks-007
 class TrainingDiverged(NonvaeError):
-    "A loss term or a weight is not a finite number any more."
+    "A loss term or a weight is no longer a finite number."
 
 # %% ../nbs/workshop/05_callbacks.ipynb #05-callbacks-008
 class History:
@@ -114,7 +114,7 @@ class ProgressBar:
 
 # %% ../nbs/workshop/05_callbacks.ipynb #05-callbacks-016
 def beside_bar(row: Row, history: list[Row]) -> str:
-    "The loss terms of a row, and how many images a second were trained on since the row before."
+    "The loss terms of a row, and the training images per second since the row before."
     before = history[-2] if len(history) > 1 else {'images': 0, 'seconds': 0}
     speed = (row['images'] - before['images']) / max(row['seconds'] - before['seconds'], 1e-9)
     terms = [f'{name.replace("held_out_", "held-out ")} {value:.4f}' for name, value in row.items()

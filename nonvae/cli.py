@@ -61,16 +61,16 @@ def _fields(settings: Settings) -> dict[str, Any]:
 
 # %% ../nbs/workshop/80_cli.ipynb #e4020883
 class TrainCommand(Command):
-    "Trains, or goes on training, into a run folder. Ctrl-C saves and stops; the same command goes on."
+    "Trains into a run folder, or continues the run in it. Ctrl-C saves and stops; the same command continues."
     out: str = Field(description='the run folder')
     config: str | None = Field(None, description='a YAML file with settings, such as config.yaml of another run')
     source: str | None = Field(None, alias='from', description='crosschange: run folder or weights of the trained autoencoder')
     root: str = Field('data', description="folder of torchvision's data sets")
-    download: bool = Field(False, description='may torchvision fetch them?')
+    download: bool = Field(False, description='let torchvision download them')
     preset: ClassVar[Preset]
 
     def settings(self) -> tuple[Preset, Model | None]:
-        "The preset with all that was changed, and the trained autoencoder of --from, if any."
+        "The preset with all changes, and the trained autoencoder of --from, if any."
         values, trained = self.preset.to_dict(), None
         if self.config: values = merged(values, {k: v for k, v in read_yaml(self.config).items() if k != 'class'})
         typed = self.model_dump(mode='json', include={'model', 'data', 'training'}, exclude_unset=True)
@@ -125,12 +125,12 @@ def train_command(name: str) -> type[Command]:
 
 # %% ../nbs/workshop/80_cli.ipynb #51-cli-007
 def loaded(run: str) -> tuple[Model, Preset]:
-    "The model of a run, and the preset it came from. What the cross-changed loss changed is looked at itself."
+    "The model of a run, and the preset it came from. For a cross-changed run, that is the changed autoencoder itself."
     model, preset = load_run(run)
     return model.autoencoder if isinstance(model, CrossChange) else model, preset
 
 def with_data(preset: Preset, data: str | None, run: str) -> Preset:
-    "The preset of a run, with other data if they are named; they must be where the run's are the user's own."
+    "The preset of a run, with other data if they are named; a run on the user's own images needs them named."
     if data is not None: preset = preset.but(data=data)
     if preset.data: return preset
     raise NonvaeError(f'{run} was trained on images of your own: name them with data.')
@@ -138,9 +138,9 @@ def with_data(preset: Preset, data: str | None, run: str) -> Preset:
 class RunCommand(Command):
     "A command about a trained run."
     run: CliPositionalArg[str] = Field(description='a run folder, a .safetensors file, or weights that ship with nonvae')
-    data: str | None = Field(None, description=f'other data than those of the run: {SOURCES}')
+    data: str | None = Field(None, description=f"data to use instead of the run's: {SOURCES}")
     root: str = Field('data', description="folder of torchvision's data sets")
-    download: bool = Field(False, description='may torchvision fetch them?')
+    download: bool = Field(False, description='let torchvision download them')
     device: str = Field('auto', description='where to compute: auto, cpu, cuda, cuda:1 or mps')
 
     def load(self) -> tuple[Model, Preset]:
@@ -151,7 +151,7 @@ class RunCommand(Command):
 # %% ../nbs/workshop/80_cli.ipynb #51-cli-008
 class Evaluate(RunCommand):
     "Prints the scores of a run on held-out images, and writes them to RUN/scores.json."
-    judge: bool = Field(True, description='also train a judge of this data and let it look at middle frames')
+    judge: bool = Field(True, description='also train a judge on this data and show it middle frames')
 
     def do(self) -> int:
         model, preset = self.load()
@@ -167,7 +167,7 @@ class Evaluate(RunCommand):
         return 0
 
     def of_images(self, model: Model, preset: Preset, train: ImageSet, held_out: ImageSet) -> dict[str, float]:
-        "The scores of a model whose code is a single one."
+        "The scores of a model with a single code."
         lines, judge = preset.data == 'lines', None
         if self.judge and not lines and len(set(train.labels)) > 1:
             try: judge = Judge(train)
@@ -207,9 +207,9 @@ class Transfer(RunCommand):
     out: str = Field('transfer.png', description='the picture to write; an interpolation may also be an animation (.gif)')
     picture: Literal['matrix', 'remove', 'interpolate'] = Field(
         'matrix', description="matrix (everyone's glasses on everyone), remove (with and without), or interpolate (three ways)")
-    a: str | None = Field(None, description='a picture, or a folder of pictures, of faces that have it; without it held-out images')
-    b: str | None = Field(None, description='the same of faces that have not')
-    count: int = Field(6, ge=1, description='how many images of each kind at most')
+    a: str | None = Field(None, description='a picture or a folder of faces with the attribute; without --a, held-out images')
+    b: str | None = Field(None, description='the same for faces without the attribute')
+    count: int = Field(6, ge=1, description='at most how many images of each kind')
     frames: int = Field(9, ge=2, le=1000, description='frames of an interpolation, both ends included')
     seed: int = Field(0, ge=0, description='which held-out images are drawn')
 
@@ -238,14 +238,14 @@ class Transfer(RunCommand):
 
 # %% ../nbs/workshop/80_cli.ipynb #515b9c3c
 class Page(Command):
-    "Writes explorers of runs, or of weights that ship, as one file: it opens in any browser, without Python and without a network."
+    "Writes explorers of runs, or of weights that ship, as one file that opens in any browser, without Python or a network."
     runs: CliPositionalArg[list[str]] = Field([], description='run folders, .safetensors files, or weights that ship with nonvae')
-    lab: bool = Field(False, description='also ACAI itself, which trains on points of the plane')
+    lab: bool = Field(False, description='also ACAI at work, training on points of the plane')
     out: str = Field('page.html', description='the file to write')
     title: str = Field('Autoencoders that are not variational', description='the heading of the page')
-    data: str | None = Field(None, description=f'other data than those of the first run: {SOURCES}')
+    data: str | None = Field(None, description=f"data to use instead of the first run's: {SOURCES}")
     root: str = Field('data', description="folder of torchvision's data sets")
-    download: bool = Field(False, description='may torchvision fetch them?')
+    download: bool = Field(False, description='let torchvision download them')
 
     def do(self) -> int:
         if Path(self.out).suffix.lower() not in ('.html', '.htm'): raise NonvaeError(f'{self.out} is no web page: choose a name that ends in .html.')
@@ -267,10 +267,10 @@ class Page(Command):
 # %% ../nbs/workshop/80_cli.ipynb #51-cli-012
 class Compare(Command):
     "Compares methods on held-out images: table.md, scores.json, bars.png, interpolation.png, interpolation.gif and planes.png."
-    runs: CliPositionalArg[list[str]] = Field([], description='run folders or weights, trained on the same data; none: every method is trained first')
+    runs: CliPositionalArg[list[str]] = Field([], description='run folders or weights trained on the same data; if none is named, every method is trained first')
     out: str = Field('comparison', description='the folder to write')
     quick: bool = Field(False, description='a few steps only, to see that everything works')
-    seeds: int = Field(3, ge=1, description='how often each method is trained, when no run is named')
+    seeds: int = Field(3, ge=1, description='how many times each method is trained if no run is named')
 
     def do(self) -> int:
         matplotlib.use('Agg')
@@ -316,7 +316,7 @@ class DrawFaces(Command):
     dest: CliPositionalArg[str] = Field(description='the folder to write')
     count: int = Field(1000, description='how many faces')
     seed: int = Field(0, description='other seeds draw other people')
-    glasses_share: float = Field(.5, description='which part of them wears glasses, 0 to 1')
+    glasses_share: float = Field(.5, description='the share of them that wears glasses, 0 to 1')
 
     def do(self) -> int:
         write_celeba(**dict(self))
@@ -325,15 +325,15 @@ class DrawFaces(Command):
 class Preprocess(Command):
     "Divides CelebA, or your own pictures, into two domains: lists of training and test images."
     root: str = Field(description='the folder of images (img_align_celeba), or of the folders trainA, trainB, testA and testB')
-    dest: str = Field(description='the folder to write trainA.txt, trainB.txt, testA.txt and testB.txt to')
+    dest: str = Field(description='the folder for trainA.txt, trainB.txt, testA.txt and testB.txt')
     attributes: str | None = Field(None, description="CelebA's list_attr_celeba.txt")
-    config: str = Field('glasses', description='domain A has glasses, an open mouth (mouth), a beard, or any attribute by its name or number; domain B has not')
-    num_test_imgs: int = Field(64, description='so many first images of each domain are test images')
-    split: str = Field('first', description="first (see num_test_imgs), or official: CelebA's own partition, in list_eval_partition.txt next to the attributes")
+    config: str = Field('glasses', description='domain A has glasses, an open mouth (mouth), a beard, or any attribute by its name or number; domain B lacks it')
+    num_test_imgs: int = Field(64, description='how many of the first images of each domain become test images')
+    split: str = Field('first', description="first (see num_test_imgs), or official: CelebA's own partition, from list_eval_partition.txt next to the attributes")
     folders: bool = Field(False, description='take the folders trainA, trainB, testA and testB in root as they are, without attributes')
-    pack: int | None = Field(None, description='also decode, crop and resize all images once, to so many pixels, which makes training much faster')
+    pack: int | None = Field(None, description='also decode, crop and resize all images once, to this many pixels, which makes training much faster')
     crop: int = Field(178, description='how many pixels of the centre to keep before resizing; 0 keeps the largest square of each picture')
-    skip_bad: bool = Field(False, description='leave out images that cannot be read, rather than stop')
+    skip_bad: bool = Field(False, description='leave out images that cannot be read, instead of stopping')
 
     def do(self) -> int:
         preprocess(**dict(self))

@@ -21,7 +21,7 @@ class UpsampledConv2d(nn.Conv2d):
         return F.conv_transpose2d(x, kernel, self.bias, stride=2, padding=1)
 
 class _Skipped(nn.Upsample):
-    "An upsampling that the convolution after it does."
+    "An upsampling that the next convolution takes over."
     def forward(self, x: torch.Tensor) -> torch.Tensor: return x
 
 def _join_upsampling(first: nn.Upsample, second: nn.Conv2d) -> None:
@@ -31,7 +31,7 @@ def _join_upsampling(first: nn.Upsample, second: nn.Conv2d) -> None:
 
 # %% ../nbs/workshop/03_fast.ipynb #03-fast-007
 class _WithOnes(nn.Conv2d):
-    "A 1x1 convolution that the one after it does; it only adds the channel that is 1 inside the image."
+    "A 1x1 convolution that the next one takes over; it only adds the channel that is 1 inside the image."
     def forward(self, x: torch.Tensor) -> torch.Tensor: return torch.cat([x, torch.ones_like(x[:, :1])], 1)
 
 class FoldedConv2d(nn.Conv2d):
@@ -65,9 +65,9 @@ def _is_1x1(layer: nn.Module) -> bool:
             and layer.stride == (1, 1) and layer.groups == 1 and layer.bias is not None)
 
 def speed_up(model: nn.Module) -> nn.Module:
-    """Let every layer of a model that has an exact fast form compute in it, in place; returns the model.
+    """Switch every layer of a model that has an exact fast form to that form, in place; returns the model.
 
-    Parameters, their names, and what is computed stay. What it does not know is left alone."""
+    Parameters, their names and what is computed stay the same. Layers that it does not know are left alone."""
     for module in model.modules():
         if type(module) is nn.Softplus and module.beta == 1: module.__class__ = FastSoftplus
         if not isinstance(module, nn.Sequential): continue

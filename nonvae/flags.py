@@ -77,7 +77,7 @@ def parse(kind: type[Command], program: str, arguments: list[str]) -> dict[str, 
 
 # %% ../nbs/workshop/50_flags.ipynb #6b7b1340
 def with_flags(text: str, names: Iterable[str]) -> str:
-    "A sentence about settings as one about flags: where a name of several parts, or one at its beginning, stands, it gets dashes."
+    "A sentence about settings as one about flags: a name of several parts, or one at the beginning, gets dashes."
     for name in sorted(names, key=len, reverse=True):
         short = name.removeprefix('model.')
         pattern = rf'(?<![\w.-])({re.escape(name)}|{re.escape(short)})(?!\w|\.[a-z])' if '.' in short or '_' in short else rf'^({re.escape(name)}|{re.escape(short)})(?= (is|must))'
@@ -85,7 +85,7 @@ def with_flags(text: str, names: Iterable[str]) -> str:
     return text
 
 def run(kind: type[Command], program: str, arguments: list[str]) -> int:
-    "Make the command of what was typed, and do it. Mistakes are NonvaeErrors that name the flag."
+    "Make the command from what was typed, and do it. Mistakes are NonvaeErrors that name the flag."
     names = flag_names(kind)
     try:
         values = parse(kind, program, arguments)
@@ -98,7 +98,7 @@ def run(kind: type[Command], program: str, arguments: list[str]) -> int:
 
 # %% ../nbs/workshop/50_flags.ipynb #50-flags-010
 class _Once(yaml.SafeLoader):
-    "A loader to which a name that stands twice is a mistake, of which the last would silently win."
+    "A loader that refuses a name given twice, where the last would silently win."
     def construct_mapping(self, node: Any, deep: bool = False) -> Any:
         names = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)] if isinstance(node, yaml.MappingNode) else []
         twice = next((name for name in names if names.count(name) > 1), None)
@@ -123,7 +123,7 @@ def read_yaml(path: str) -> dict[str, Any]:
     return found
 
 def merged(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
-    "Nested values, with those of `new` where there are any."
+    "Nested values, replaced by those of `new` where there are any."
     both = dict(old)
     for name, value in new.items():
         group = isinstance(old.get(name), dict)

@@ -19,7 +19,7 @@ POLYNOMIALS = ((8.0934, -23.6204, 17.4462), (3.6366, -2.7219, .5365), (2.6613, -
 # %% ../nbs/workshop/07_muon.ipynb #07-muon-010
 def orthogonalise(matrices: list[torch.Tensor]) -> list[torch.Tensor]:
     """Matrices (n, m), all with the same n and m >= n, with their directions kept and their singular values moved close
-    to 1: to 0.73 to 1.27 if they were above a hundredth of the matrix's norm.
+    to 1: between 0.73 and 1.27 if they were above a hundredth of the matrix's norm.
 
     Polar Express (Amsel et al. 2025, arXiv 2505.16932), on the square of the matrix."""
     square = torch.stack([x @ x.mT for x in matrices])
@@ -37,7 +37,7 @@ class Muon(torch.optim.AdamW):
     """Momentum whose directions all count the same, for weight matrices; AdamW for everything else.
 
     A parameter is a matrix if its first two axes have at least `least` entries each. `momentum` is that of the matrices
-    (with Nesterov's look ahead), `betas` are AdamW's. After Jordan et al. 2024; step length after Liu et al. 2025
+    (with Nesterov's look-ahead), `betas` are AdamW's. After Jordan et al. 2024; step length after Liu et al. 2025
     (arXiv 2502.16982)."""
     def __init__(self, params: Any, lr: float = 1e-3, betas: tuple[float, float] = (.9, .999), weight_decay: float = 0.,
                  momentum: float = .95, least: int = 8) -> None:

@@ -71,7 +71,7 @@ def _write_header(file: BinaryIO, count: int, size: int) -> None:
 def pack_pictures(paths: Sequence[str], file: str | os.PathLike, size: int, crop: int) -> dict[int, str]:
     """Decode, crop and resize pictures into the .npy array `file`, uint8 (n, 3, size, size).
 
-    Pictures that cannot be read are left out; returns for them {place in paths: what is wrong}."""
+    Pictures that cannot be read are left out; returns {place in paths: what is wrong} for them."""
     bad, done = {}, 0
     chunks = tqdm(decode_pictures(paths, size, crop), Path(file).stem, math.ceil(len(paths) / _CHUNK), unit='img',
                   unit_scale=_CHUNK, disable=None)
@@ -98,7 +98,7 @@ def digest(texts: Sequence[str]) -> str:
     return hashlib.sha256('\0'.join(texts).encode('utf-8', 'surrogateescape')).hexdigest()[:16]
 
 def picture_stamp(paths: Sequence[str]) -> str:
-    "A text that differs when a picture file was replaced or changed; a missing file is a NonvaeError."
+    "A text that changes when a picture file is replaced or changed; a missing file is a NonvaeError."
     try: about = [os.stat(path) for path in paths]
     except OSError as error: raise NonvaeError(f'{error.filename} is not there: check root.') from None
     return digest([os.getcwd(), *paths, *(f'{file.st_size} {file.st_mtime_ns}' for file in about)])

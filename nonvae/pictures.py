@@ -136,7 +136,7 @@ def read_picture(path: str | os.PathLike) -> torch.Tensor:
 def decode_picture(data: bytearray, path: str | os.PathLike) -> torch.Tensor:
     """The bytes of one picture file (errors name it `path`), whole and upright: uint8 (3, height, width).
 
-    Grey, CMYK, palette and 16 bit become RGB, what is transparent white."""
+    Grey, CMYK, palette and 16 bit become RGB; what is transparent becomes white."""
     if not data: raise NonvaeError(f'{path} is empty: remove or replace it.')
     try:
         with Image.open(io.BytesIO(data), formats=_READ) as picture:
@@ -152,7 +152,7 @@ def decode_picture(data: bytearray, path: str | os.PathLike) -> torch.Tensor:
 
 # %% ../nbs/workshop/02_pictures.ipynb #ce271c05
 def _decode_jpeg(data: bytearray) -> torch.Tensor | None:
-    "An ordinary JPEG; None for everything else, on which Pillow, which knows more formats, has the last word."
+    "An ordinary JPEG; None for everything else, which is left to Pillow, as it knows more formats."
     if not data.startswith(b'\xff\xd8') or b'Exif\0' in data: return None
     import torchvision  # noqa: F401  (its decoder becomes torch.ops.image; here, for it takes seconds to import)
     try: pixels = torch.ops.image.decode_jpeg(torch.frombuffer(data, dtype=torch.uint8), 0, False)

@@ -178,7 +178,7 @@ def shipped(kind: type[M], name: str) -> M:
 
 # %% ../nbs/workshop/32_presets.ipynb #32-presets-013
 def weights_file(name: str | os.PathLike) -> Path:
-    "Where the weights are of a run folder, a .safetensors file, or what ships with the package under this name."
+    "Where to find the weights of a run folder, of a .safetensors file, or of a name that ships with the package."
     if not isinstance(name, (str, os.PathLike)):
         raise NonvaeError(f'A run is named by text or a path, but got {type(name).__name__}.')
     if not str(name): raise NonvaeError('The name of the run is empty: name a run folder or a .safetensors file.')

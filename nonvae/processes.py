@@ -60,7 +60,7 @@ def on_first(make: Callable[[], T]) -> T:
 
 # %% ../nbs/workshop/04_processes.ipynb #04-processes-009
 def average(values: torch.Tensor) -> torch.Tensor:
-    "The mean of `values` over all processes; with one process, themselves."
+    "The mean of `values` over all processes; with one process, the values themselves."
     world = rank_and_world()[1]
     if world > 1: torch.distributed.all_reduce(values)
     return values / world

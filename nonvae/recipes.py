@@ -33,7 +33,7 @@ class ConvNet(Settings):
     depth: Count = Field(16, description='channels of the first convolution, doubled at every scale')
     latent_width: Count = Field(4, description='height and width of the code')
     latent_channels: Count = Field(16, description='channels of the code')
-    batch_norm: bool = Field(False, description='normalise the convolutions of encoder and decoder, but the first and last')
+    batch_norm: bool = Field(False, description='normalise all convolutions of encoder and decoder except the first and last')
 
     @model_validator(mode='after')
     def _fits(self) -> 'ConvNet':
@@ -64,7 +64,7 @@ class MLPNet(Settings):
     def code_shape(self) -> tuple[int, ...]: return (self.latent_size,)
 
     def encoder(self, outputs_each: int = 1) -> nn.Module:
-        "Perhaps with several outputs for each number of the code."
+        "The encoder, with `outputs_each` outputs for each number of the code."
         return MLPEncoder(self.channels, self.image_size, self.hidden, self.layers, outputs_each * self.latent_size)
     def decoder(self) -> nn.Module: return MLPDecoder(**dict(self))
 
@@ -138,7 +138,7 @@ class Recipe(Settings):
         return torch.Size(self.network.code_shape).numel()
 
     def numbers(self) -> dict[str, Any]:
-        "All values but the method and the network: what the constructor takes as it is."
+        "All values but the method and the network: what the constructor takes unchanged."
         return {name: value for name, value in self if name not in ('method', 'network')}
 
 # %% ../nbs/workshop/30_recipes.ipynb #30-recipes-009
@@ -159,7 +159,7 @@ class ACAIRecipe(Recipe):
     method: Literal['acai'] = 'acai'
     network: ConvNet = ConvNet()
     lambda_: float = Field(.5, ge=0, description="weight of the regulariser in the autoencoder's loss")
-    gamma: float = Field(.2, ge=0, le=1, description='how much of the real image is in what the critic shall call unmixed')
+    gamma: float = Field(.2, ge=0, le=1, description='how much of the real image goes into what the critic should call unmixed')
 
     def parts(self) -> dict[str, Any]:
         network = self.network
@@ -167,7 +167,7 @@ class ACAIRecipe(Recipe):
 
 # %% ../nbs/workshop/30_recipes.ipynb #30-recipes-010
 class LTAERecipe(Recipe):
-    "LTAE: its networks, the transformation that its codes shall look like, and the noise on them."
+    "LTAE: its networks, the transformation that its codes should look like, and the noise on them."
     kind: ClassVar = LTAE
     method: Literal['ltae'] = 'ltae'
     network: MLPNet | ConvNet = MLPNet()
@@ -217,13 +217,13 @@ class CrossChangeRecipe(Recipe):
     method: Literal['crosschange'] = 'crosschange'
     network: ClassVar[Any] = None                           # that of the autoencoder
     autoencoder: Trained | None = Field(None, description='how the autoencoder is built (filled in from its run)')
-    augmentations: tuple[str, ...] = Field(GREY, description='which augmentations are drawn from')
-    probabilities: tuple[float, ...] = Field((), description='how likely each of them is; none: all alike')
+    augmentations: tuple[str, ...] = Field(GREY, description='the augmentations to draw from')
+    probabilities: tuple[float, ...] = Field((), description='how likely each of them is; none: all equally likely')
     per_sample: bool = Field(False, description='draw one for each image, rather than one for the whole batch')
     steps: int = Field(7, ge=1, description='optimiser steps in a row on one batch and its augmented copy')
     train_decoder: bool = Field(False, description='let the decoder learn from it as well')
     own_loss: bool = Field(False, description="also train on the autoencoder's own loss, one step a batch")
-    weight: float = Field(1., ge=0, description='of the cross-changed loss, when it is an extra term')
+    weight: float = Field(1., ge=0, description='weight of the cross-changed loss when it is an extra term')
 
     @model_validator(mode='after')
     def _known(self) -> 'CrossChangeRecipe':

@@ -110,7 +110,7 @@ _MARK = b'sha256:'                              # then the hash of all that stan
 
 # %% ../nbs/workshop/06_runs.ipynb #06-runs-012
 def read_checkpoint(content: bytes, place: str) -> dict[str, Any]:
-    "The dict in the bytes of a checkpoint, executing nothing. What is none is a NonvaeError."
+    "The dict in the bytes of a checkpoint, read without executing anything. Other bytes are a NonvaeError."
     wanted = {'about', 'step', 'seconds', 'history', 'lr_factor', 'term_weights', 'weights',
               'optimizer'}
     body, mark, known = content[:-39], content[-39:-32], content[-32:]
@@ -170,7 +170,7 @@ def fitted(saved: dict[str, Any], optimizer: torch.optim.Optimizer) -> dict[str,
     return {'param_groups': saved['param_groups'], 'state': state}
 
 def _like(parameter: nn.Parameter, name: str, value: Any) -> Any:
-    "A value that an optimiser keeps for a parameter, laid out like it if it has its shape."
+    "A value that an optimiser keeps for a parameter, laid out like the parameter if it has the same shape."
     if name == 'step' and torch.as_tensor(value).numel() != 1: raise ValueError('many steps')
     if not isinstance(value, torch.Tensor) or name == 'step': return value
     if value.shape == parameter.shape:
@@ -193,7 +193,7 @@ def _shapes(tensors: dict[str, torch.Tensor]) -> dict[str, tuple]:
     return {name: (tuple(tensor.shape), tensor.dtype) for name, tensor in tensors.items()}
 
 def _take(trainer: 'KeptLoop', saved: dict[str, Any], place: str) -> None:
-    "Take over what a checkpoint holds: first all that may fail."
+    "Take over what a checkpoint holds, beginning with all that may fail."
     check_same_run(saved['about'], trainer, place)
     dtype = _DTYPES[saved['about']['training']['precision']]
     if _shapes(saved['weights']) != _shapes(trainer.model.state_dict()): raise ValueError('weights')

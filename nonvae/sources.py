@@ -134,6 +134,6 @@ def load_data(name: str, shape: Sequence[int], root: str = 'data', download: boo
     return replace(train, source=name), replace(held_out, source=name)  # type: ignore[return-value, type-var]
 
 def load_held_out(name: str, shape: Sequence[int], root: str = 'data', download: bool = False) -> ImageSet | Domains:
-    "The held-out part of `load_data` alone: of faces no others are drawn."
+    "The held-out part of `load_data` alone; for faces, no others are drawn."
     if not _FACES.fullmatch(name): return load_data(name, shape, root, download)[1]
     return replace(on_first(lambda: drawn_domains(200, 1, shape[1])), source=name)

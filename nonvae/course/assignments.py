@@ -77,7 +77,7 @@ def assignments() -> dict[str, Path]:
     return {path.stem: path for path in sorted(folder.glob('a*.ipynb'))}
 
 def read(path: Path) -> Any:
-    "A notebook; what is none is a NonvaeError."
+    "A notebook; anything else is a NonvaeError."
     try:
         raw = json.loads(path.read_text(encoding='utf-8-sig', errors='replace'))
         raw['metadata'] = {'kernelspec': {'display_name': 'python3', 'language': 'python', 'name': 'python3'}}      # whatever it was

@@ -83,7 +83,7 @@ c.Autograde.autograde_preprocessors = ['nbgrader.preprocessors.LimitOutput', 'nb
 """
 
 def release(folder: str | os.PathLike) -> list[str]:
-    """Write `student`, the notebooks without solutions, and `instructor`, a course of nbgrader, into a new or empty folder.
+    """Write `student`, the notebooks without solutions, and `instructor`, an nbgrader course, into a new or empty folder.
 
     Returns the names of the assignments."""
     folder = Path(folder)
@@ -193,7 +193,7 @@ async def execute(submission: Submission, seeds: list[int], protected: list[Path
 
 # %% ../../nbs/workshop/63_grading.ipynb #2c5fadea
 def judged(submission: Submission, seeds: list[int]) -> None:
-    "Put the verdicts on a submission in place of the outputs of its checks, which were asked with these seeds."
+    "Replace the outputs of a submission's checks, which were asked with these seeds, with the verdicts."
     asked, keys, tampered = questions(submission.assignment), key(submission.assignment), []
     for cell in submission.notebook.cells:
         tag = tag_of(cell)
@@ -258,7 +258,7 @@ def assignment_of(path: Path, known: Iterable[str]) -> str | None:
 # %% ../../nbs/workshop/63_grading.ipynb #73e3b5ec
 def grade(folder: str | os.PathLike, out: str | os.PathLike = 'grades.csv', course: str | os.PathLike | None = None, jobs: int = 2, limit: float = 300.,
           cell_limit: float = 120., memory: int = 1500, say: Callable[[str], object] = lambda line: None) -> list[Submission]:
-    """Grade all submissions below `folder`: points to the CSV file `out`, and next to it `feedback`, a page for each, and `summary.html`.
+    """Grade all submissions below `folder`: points go to the CSV file `out`; next to it come `feedback`, a page for each, and `summary.html`.
 
     `course` is the instructor's tree of `release`, whose gradebook is then kept; without it a fresh one is made and thrown away.
     `jobs` notebooks run at once, each for at most `limit` seconds, `cell_limit` for a cell, with `memory` megabytes. `say` gets a line
@@ -330,7 +330,7 @@ def name_in_book(student: str) -> str:
 
 # %% ../../nbs/workshop/63_grading.ipynb #c426d32b
 def _answers(notebook: Any) -> dict[str, str]:
-    "What stands in the cells that are graded, by their ids."
+    "The contents of the graded cells, by id."
     return {cell.metadata['nbgrader']['grade_id']: cell.source for cell in notebook.cells if cell.metadata.get('nbgrader', {}).get('grade')}
 
 def feedback_page(page: str, submission: Submission) -> str:

@@ -33,7 +33,7 @@ def landlock() -> int:
     return max(0, ctypes.CDLL(None).syscall(CREATE, None, 0, 1))
 
 def fence(readable: Iterable[str], writable: Iterable[str]) -> bool:
-    "Give up all rights to files but these, the network, and signals to others, for good. Returns whether this system can."
+    "Give up for good the network, signals to others, and all files but these. Returns whether this system can."
     version = landlock()
     if not version: return False
     call = ctypes.CDLL(None, use_errno=True).syscall
@@ -81,7 +81,7 @@ CHANGES = ('os.remove', 'os.rename', 'os.rmdir', 'os.mkdir', 'os.truncate', 'os.
 LISTS = 'os.listdir', 'os.scandir'
 
 def tripwire(own: Iterable[str], protected: Iterable[str], report: int) -> Callable[[str, tuple[Any, ...]], None]:
-    "An audit hook that refuses processes, network, reading what is `protected`, writing but to `own`; the first of each is told to `report`."
+    "An audit hook that refuses processes, network, reading what is `protected`, and writing outside `own`; `report` is told of the first of each."
     own, protected, said = [realpath(path) for path in own], [realpath(path) for path in protected], set()
 
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
@@ -123,7 +123,7 @@ def limit(memory: int, seconds: int) -> None:
 
 # %% ../../nbs/workshop/62_guard.ipynb #e80b40ea
 def brief(stream: Any, report: int, most: int = 2**21) -> None:
-    "Let a stream drop what is written to it after `most` characters; that it did is told to `report`."
+    "Make a stream drop what is written to it after `most` characters, and tell `report` that it did."
     passed, left = stream.write, most
 
     def shortened(text: str) -> int:
@@ -136,7 +136,7 @@ def brief(stream: Any, report: int, most: int = 2**21) -> None:
 
 # %% ../../nbs/workshop/62_guard.ipynb #f8561599
 def main() -> None:
-    "Start a guarded kernel. The environment says how: what the grader sets and nobody else."
+    "Start a guarded kernel. The environment, which only the grader sets, says how."
     def paths(name: str) -> list[str]: return [path for path in os.environ.pop(f'NONVAE_GUARD_{name}', '').split(os.pathsep) if path]
     own, protected, hidden, closed, cache = (paths(name) for name in ('OWN', 'PROTECTED', 'HIDDEN', 'CLOSED', 'CACHE'))
     memory, seconds, report = (int(os.environ.pop(f'NONVAE_GUARD_{name}')) for name in ('MEMORY', 'SECONDS', 'REPORT'))

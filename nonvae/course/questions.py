@@ -48,7 +48,7 @@ class Key:
 def observed(question: Question, answer: Any, seed: int) -> dict[str, np.ndarray]:
     """What there is to see of an answer, as arrays by name.
 
-    An answer that stops, or returns something else than numbers, is a NotYet that says so."""
+    An answer that stops, or returns anything but numbers, is a NotYet that says so."""
     try:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -94,7 +94,7 @@ def same(a: np.ndarray, b: np.ndarray, tolerance: float) -> bool:
     return a.shape == b.shape and bool(np.allclose(a, b, rtol=tolerance, atol=tolerance * max(1e-2, float(np.abs(b).max(initial=0)))))
 
 def judge(question: Question, key: Key, observations: Mapping[int, dict[str, np.ndarray]]) -> Verdict:
-    "The verdict on an answer by its observations, one for each seed; of none there is no verdict."
+    "The verdict on an answer by its observations, one for each seed; without any there is no verdict."
     if not observations: raise NonvaeError('There are no observations to judge.')
     def of(answer: Any, seed: int) -> dict[str, np.ndarray]:
         if isinstance(answer, dict): return {name: as_array(value) for name, value in answer.items()}

@@ -138,7 +138,7 @@ def _rims(pen: Pen, g: Glasses, frame: SimpleNamespace) -> None:
 
 # %% ../../nbs/workshop/16_glasses.ipynb #16-glasses-013
 def wear(picture: Image.Image, face: Face, glasses: Glasses) -> Image.Image:
-    "A copy of the `picture` of a face (RGB, 178x218) that wears the glasses."
+    "A copy of the `picture` (RGB, 178x218) of a face, now wearing the glasses."
     frame = _frame(face, glasses)
     region = picture.crop((LEFT, TOP, RIGHT, LOW))
     _shadow(region, face, frame)

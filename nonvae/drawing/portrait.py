@@ -93,7 +93,7 @@ def _drawing_process(pairs: Sequence) -> subprocess.Popen:
 def draw_many(pairs: Sequence[tuple[int, int | None]]) -> Generator[np.ndarray, None, None]:
     """The faces of pairs (seed, glasses or None), in their order, as uint8 arrays (218, 178, 3).
 
-    200 and more are drawn by a process per core, or as many as NONVAE_PROCESSES says; `close()` ends them early."""
+    200 or more are drawn by one process per core, or by as many as NONVAE_PROCESSES says; `close()` ends them early."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
     cores = int(os.environ.get('NONVAE_PROCESSES') or cores)
     if cores == 1 or len(pairs) < 200:

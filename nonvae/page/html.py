@@ -49,7 +49,7 @@ h1 { font-size: 1.6em; margin: .2em 0 } h2 { font-size: 1.2em; margin: 1.5em 0 .
 def _fingerprint(text: str) -> str: return "'sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() + "'"
 
 def page(title: str, sections: Sequence[Section]) -> str:
-    "A page with these sections, as HTML: one file, for any browser of the last years."
+    "A page with these sections, as HTML: one file, for any browser of recent years."
     heap: dict[bytes, int] = {}
     states = json.dumps(without_bytes([section.state for section in sections], heap), allow_nan=False).replace('<', '\\u003c')
     style, script = page_style() + _STYLE, page_script('page.js')
@@ -87,11 +87,11 @@ def write_page(path: str | os.PathLike, title: str, sections: Sequence[Section])
 
 # %% ../../nbs/workshop/37_page.ipynb #c34060bc
 def _some(data: ImageSet, count: int) -> ImageSet:
-    "So many images of the data, drawn at random, the same at every call."
+    "`count` images of the data, drawn at random, the same at every call."
     return data.subset(np.random.default_rng(0).permutation(len(data))[:count])
 
 def sections_of(models: dict[str, Any], held_out: Any, precision: Precision = 'int8') -> list[Section]:
-    "The explorers that suit some models {name: model} of the same images: `held_out` is an ImageSet, or for models with two codes Domains."
+    "The explorers that suit some models {name: model} of the same images: `held_out` is an ImageSet, or Domains for models with two codes."
     if isinstance(held_out, Domains):
         state = transfer_state(models, _some(held_out.a, 6), _some(held_out.b, 6), 6, precision)
         return [Section('Your glasses on my face', 'Choose a face and a giver of glasses. Turn how strong, mix two givers or two faces, or upload a '

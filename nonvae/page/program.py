@@ -34,7 +34,7 @@ Precision = Literal['float32', 'float16', 'int8']
 _BLOCK = 32
 
 def as_bytes(numbers: np.ndarray, precision: Precision) -> bytes:
-    "Numbers (n,) as engine.js reads them: float32, float16, or int8 with a float16 scale for every 32 of them, which come first."
+    "Numbers (n,) as engine.js reads them: float32, float16, or int8 after their scales, a float16 for every 32 numbers."
     if precision == 'float32': return numbers.astype('<f4').tobytes()
     if precision == 'float16': return numbers.clip(-65504, 65504).astype('<f2').tobytes()
     blocks = np.pad(numbers, (0, -len(numbers) % _BLOCK)).reshape(-1, _BLOCK)
@@ -125,7 +125,7 @@ _FUNCTIONS: dict[Any, str] = {
 
 # %% ../../nbs/workshop/35_engine.ipynb #94c3ef8f
 class Steps:
-    "Steps on `inputs`, grids by shape, in the order in which they are computed. Their numbers go to the end of `weights`, or if they must be exact of `exact`."
+    "Steps on `inputs`, grids by shape, in the order in which they are computed. Their numbers are appended to `weights`, or to `exact` if they must be exact."
     def __init__(self, weights: list[torch.Tensor], exact: list[torch.Tensor]) -> None:
         self.weights, self.exact = weights, exact
         self.inputs: list[list[int]] = []
@@ -145,7 +145,7 @@ class Steps:
         return len(self.inputs) + len(self.steps) - 1
 
     def keep(self, numbers: torch.Tensor, exact: bool) -> int:
-        "Put numbers to the others; where they begin, or for exact ones -1 minus that."
+        "Append numbers to the others; returns where they begin, or -1 minus that for exact ones."
         if not numbers.isfinite().all(): raise NonvaeError('The weights hold numbers that are not finite: the training has diverged.')
         others = self.exact if exact else self.weights
         start = sum(some.numel() for some in others)
@@ -168,7 +168,7 @@ def _reshaped(before: torch.Size | None, after: torch.Size) -> dict[str, Any]:
 
 # %% ../../nbs/workshop/35_engine.ipynb #0ac41345
 def _with_constant(name: str, constant: torch.Tensor, first: bool, shape: torch.Size) -> dict[str, Any]:
-    "The step for `grid name constant`, or if the grid does not come `first` for `constant name grid`; `shape` is that of a result (1, ...)."
+    "The step for `grid name constant`, or for `constant name grid` if the grid does not come `first`; `shape` is that of a result (1, ...)."
     one, zero = torch.ones(()), torch.zeros(())
     if name == 'divide' and not first: raise NonvaeError('The page cannot divide by an image.')
     factor, offset = {'add': (one, constant), 'multiply': (constant, zero), 'divide': (one / constant, zero),
@@ -181,7 +181,7 @@ def _with_constant(name: str, constant: torch.Tensor, first: bool, shape: torch.
 
 # %% ../../nbs/workshop/35_engine.ipynb #a65970bf
 def _slowed_down(network: nn.Module) -> nn.Module:
-    "A copy after training, with torch's own layers in place of our fast forms."
+    "A copy in evaluation mode, with torch's own layers in place of our fast forms."
     network = copy.deepcopy(network).eval()
     for layer in network.modules():
         if type(layer).__module__ == 'nonvae.fast': layer.__class__ = next(kind for kind in type(layer).__mro__ if kind in _LAYERS)
@@ -244,7 +244,7 @@ class _Walk(fx.Interpreter):
         return place
 
     def operation(self, node: fx.Node, value: Any) -> Any:
-        "The place of what a function computes; for several pieces a list of places."
+        "The place of what a function computes, or a list of places for several pieces."
         name, inputs = _FUNCTIONS.get(node.target), [parent for parent in node.all_input_nodes if parent in self.places]
         if name is None: raise NonvaeError(f'The page knows no operation {getattr(node.target, "__name__", node.target)}.')
         _check_call(name, node)
@@ -286,7 +286,7 @@ def trace(network: nn.Module, *examples: torch.Tensor, weights: list[torch.Tenso
 # %% ../../nbs/workshop/35_engine.ipynb #22ad234f
 @contextmanager
 def looked_at(model: Any) -> Iterator[Any]:
-    "Within the block the model is as after training, and nobody trains it; afterwards it is as before."
+    "Within the block the model is in evaluation mode and nobody trains it; afterwards it is as before."
     with model_lock:
         was = getattr(model, 'training', False)
         try: yield ready(model)
@@ -310,8 +310,8 @@ class _Mean(nn.Module):
 
 @torch.no_grad()
 def pack(model: Any, precision: Precision = 'float16', image_shape: Sequence[int] | None = None) -> Packed:
-    """A model with `encoder` and `decoder`, or with two codes, for the page. It knows the shape of its images (C, H, W) once it
-    came from a preset or has met some in training; else say it."""
+    """A model with `encoder` and `decoder`, or with two codes, for the page. A model knows the shape of its images (C, H, W) if it
+    came from a preset or has met some in training; otherwise give it."""
     while hasattr(model, 'autoencoder'): model = model.autoencoder
     two = isinstance(model, TwoCodes)
     if not isinstance(getattr(model, 'decoder', None), nn.Module) or not (two or isinstance(getattr(model, 'encoder', None), nn.Module)):

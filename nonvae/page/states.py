@@ -143,7 +143,7 @@ def plane_state(models: Any, images: Any, count: int = 1000, precision: Precisio
 _PAGE = files('nonvae')/'page'
 
 def _joined(*names: str) -> str:
-    "Modules behind one another, as one."
+    "Modules one after another, as one."
     text = '\n'.join((_PAGE/name).read_text(encoding='utf-8') for name in names)
     return re.sub(r'^export ', '', re.sub(r'^import [^;]*;\n', '', text, flags=re.M), flags=re.M)
 

@@ -47,7 +47,7 @@ class InPage(anywidget.AnyWidget):
     def halt(self) -> None: "Nothing runs by itself in Python."
 
 class Explorer(InPage):
-    "An explorer of `shown` {name: model}; `state` are its first values."
+    "An explorer of `shown` {name: model}; `state` holds its first values."
     models: Any = traitlets.List().tag(sync=True)       # [name, what to compute] each
     weights: Any = traitlets.List().tag(sync=True)      # bytes for each
     shape: Any = traitlets.List().tag(sync=True)        # of an image: height, width, channels
@@ -65,7 +65,7 @@ class Explorer(InPage):
         return {'weights': packed_models(self.shown, 'float16', (channels, height, width))['weights']}
 
     def refresh(self, at_once: bool = False) -> None:
-        "Send the weights if they are new, and not just after the last ones."
+        "Send the weights if they are new, but not right after the last ones."
         start = time.monotonic()
         if start < self.next and not at_once: return
         seen = [*map(version, self.shown.values())]
@@ -92,7 +92,7 @@ def refresh_explorers(*_: object, at_once: bool = False) -> None:
         if isinstance(explorer, Explorer) and explorer.shown: explorer.refresh(at_once)
 
 def follow_cells() -> None:
-    "From now on, after each cell."
+    "From now on, refresh the explorers after each cell."
     shell = get_ipython()
     if shell is None or Explorer.following: return
     shell.events.register('post_run_cell', lambda _: refresh_explorers(at_once=True))
@@ -171,7 +171,7 @@ class LatentExplorer(Explorer):
     """Codes of `images` (an ImageSet, or a batch (N, C, H, W) in [-1, 1]), at most `count` of them, as a map; the ring in it can be dragged,
     and decodes to an image.
 
-    `models` is a model with a single code (or {name: model}, with one model). With two numbers a code the map is the latent space, else
+    `models` is a model with a single code (or {name: model}, with one model). If a code has two numbers, the map is the latent space, else
     its first two principal components. Trait: `place` (across and up, 0 to 1)."""
     _esm = explorer_script('plane')
     images, dots, axes = (traitlets.Bytes().tag(sync=True) for _ in range(3))

@@ -63,7 +63,7 @@ class Steering:
     def weigh(self, name: str) -> None: self.trainer.model.term_weights[name] = self.weights[name].value
 
     def show(self, terms: list[str]) -> None:
-        "Stand where the trainer is, also if that is beyond the usual ends of the slider."
+        "Show where the trainer stands, even beyond the usual ends of the slider."
         if len(terms) > 1 and not self.weights: self.offer(terms)
         exponent = math.log10(max(self.trainer.lr_factor, 1e-9))
         self.lr.min, self.lr.max = min(self.lr.min, exponent), max(self.lr.max, exponent)
