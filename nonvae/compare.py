@@ -137,10 +137,10 @@ def group_runs(runs: Sequence[Run]) -> dict[str, list[Run]]:
     return groups
 
 # %% ../nbs/18_compare.ipynb #18-compare-bbbb70
-CONTROLS = 'real images', 'pixel mixtures'
+CONTROLS = 'real images', 'cross-fades'
 
 def controls(held_out: ImageSet, judge: Judge) -> dict[str, Row]:
-    "Realism of real held-out images, and of pixel mixtures of two, as rows of the comparison."
+    "Realism of real held-out images, and of cross-fades of two, as rows of the comparison."
     pixels = SimpleNamespace(encode=lambda x: x, decode=lambda x: x)
     rows: dict[str, Row] = {}
     for name, some in zip(CONTROLS, (held_out[:], middle_frames(pixels, held_out))):

@@ -1,10 +1,10 @@
-"""Runs notebooks and renews their saved outputs, or holds the saved ones up to new ones.
+"""Renews the saved outputs of notebooks, without progress bars:
 
-    python tests/outputs.py nbs/04_autoencoder.ipynb            renew
-    python tests/outputs.py --check nbs/04_autoencoder.ipynb    fail where the notebook prints something else than it shows
+    python tests/outputs.py nbs/04_autoencoder.ipynb
 
-Words must be the same, and numbers within three tenths of each other: trainings differ a little from machine to machine. Of a cell that
-begins with `#| varies` only the words count. Cells marked slow or eval: false keep what they have."""
+and tells the tests which outputs are older than their source: words must be the same as in a new run, and numbers within three tenths of
+each other, for trainings differ a little from machine to machine. Of a cell that begins with `#| varies` only the words count. Cells marked
+slow or eval: false keep what they have."""
 import os
 import re
 import sys
@@ -33,11 +33,10 @@ def executed(path):
     return notebook
 
 
-def printed(cell):
+def printed(text, source):
     "What a cell prints, as (words, numbers)."
-    text = ''.join(output.text for output in cell.get('outputs', []) if output.get('name') == 'stdout')
     numbers = [float(number.replace(',', '')) for number in NUMBER.findall(text)]
-    return NUMBER.sub('#', text).split(), [] if VARIES.search(cell.source) else numbers
+    return NUMBER.sub('#', text).split(), [] if VARIES.search(source) else numbers
 
 
 def alike(a, b):
@@ -45,23 +44,19 @@ def alike(a, b):
     return abs(a - b) <= TOLERANCE * max(abs(a), abs(b)) + 1e-6
 
 
-def stale(path):
-    "A sentence for each cell that prints something else than it shows."
-    saved, new = nbformat.read(path, as_version=4), executed(path)
-    found = []
-    for cell, fresh in zip(saved.cells, new.cells, strict=True):
-        if cell.cell_type != 'code': continue
-        (words, numbers), (new_words, new_numbers) = printed(cell), printed(fresh)
+def shown(cell): return ''.join(output.text for output in cell.outputs if output.get('name') == 'stdout')
+
+
+def stale(saved, new):
+    "A sentence for each cell of a notebook (its path) that prints something else in a new run of it (another path) than it shows."
+    found, fresh = [], {cell.id: cell for cell in nbformat.read(new, as_version=4).cells}
+    for cell in nbformat.read(saved, as_version=4).cells:
+        if cell.cell_type != 'code' or KEPT.search(cell.source): continue
+        (words, numbers), (new_words, new_numbers) = printed(shown(cell), cell.source), printed(shown(fresh[cell.id]), cell.source)
         if words == new_words and all(map(alike, numbers, new_numbers)): continue
-        shown, now = (''.join(output.text for output in c.outputs if output.get('name') == 'stdout') for c in (cell, fresh))
-        found.append(f'{path}, the cell that begins with {cell.source.splitlines()[0]!r}, shows\n{shown}but prints\n{now}')
+        found.append(f'the cell that begins with {cell.source.splitlines()[0]!r} shows\n{shown(cell)}but prints\n{shown(fresh[cell.id])}')
     return found
 
 
 if __name__ == '__main__':
-    paths = [Path(name) for name in sys.argv[1:] if name != '--check']
-    if '--check' in sys.argv:
-        sentences = [sentence for path in paths for sentence in stale(path)]
-        if sentences: sys.exit('\n'.join(sentences))
-    else:
-        for path in paths: nbformat.write(executed(path), path)
+    for name in sys.argv[1:]: nbformat.write(executed(Path(name)), name)

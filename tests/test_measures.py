@@ -279,7 +279,7 @@ def weights(path, seed=0, data='digits', **changes):
 def test_contenders_are_trained_compared_and_kept(tiny, tmp_path, capsys):
     out = tmp_path/'c'
     rows = compare(out=out, quick=True, seeds=2, contenders=['tiny', 'small', 'tiny-crossed'])
-    assert list(rows) == ['real images', 'pixel mixtures', 'tiny', 'small', 'tiny-crossed']
+    assert list(rows) == ['real images', 'cross-fades', 'tiny', 'small', 'tiny-crossed']
     assert all(set(rows[name]) == set(nonvae.compare.MEASURES) for name in ('tiny', 'small', 'tiny-crossed'))
     assert {path.name for path in out.iterdir()} == {'quick', 'scores', 'scores.json', 'table.md', 'bars.png', 'interpolation.png',
                                                      'interpolation.gif', 'planes.png'}

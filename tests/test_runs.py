@@ -149,7 +149,7 @@ def test_quick_comparison_of_every_method_and_the_second_call_goes_on(nonvae, tm
     assert code == 0, err
     names = ('plain', 'dropout', 'denoising', 'acai', 'ltae-s', 'ltae-m', 'plain-crossed', 'acai-crossed')
     table = lambda text: [line for line in text.split('\n') if line.startswith('|')]
-    assert [cell.strip() for cell in table(out)[0].split('|')[2:-1]] == ['real images', 'pixel mixtures', *names]
+    assert [cell.strip() for cell in table(out)[0].split('|')[2:-1]] == ['real images', 'cross-fades', *names]
     made = tmp_path/'comparison'
     assert {'table.md', 'scores.json', 'bars.png', 'interpolation.png', 'interpolation.gif', 'planes.png'} <= {
         path.name for path in made.iterdir()}
