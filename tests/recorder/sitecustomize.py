@@ -12,7 +12,8 @@ def record(shell, folder):
     def recorded(self, notebook, *arguments, preproc=lambda cell: False, **options):
         from execnb.nbio import write_nb
         for cell in notebook.cells:
-            if cell.cell_type == 'code' and not preproc(cell): cell.outputs = []
+            if cell.cell_type != 'code' or preproc(cell): continue
+            cell.outputs, cell.source = [], cell.source.rstrip().removesuffix(';')           # with it, execnb drops what is printed
         try: run_all(self, notebook, *arguments, preproc=preproc, **options)
         finally: write_nb(notebook, Path(folder)/'-'.join(Path(notebook.path_).parts[-2:]))
     shell.run_all = recorded
