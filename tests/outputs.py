@@ -4,9 +4,10 @@
 
 and tells the tests which outputs are older than their source: words must be the same as in a new run, and numbers within three tenths of
 each other, for trainings differ a little from machine to machine. Of a cell that begins with `#| varies` only the words count. Cells marked
-slow or eval: false keep what they have."""
+slow or eval: false keep what they have, and so do those that need Node.js where it is not."""
 import os
 import re
+import shutil
 import sys
 from pathlib import Path
 
@@ -16,7 +17,6 @@ from nbclient import NotebookClient
 KEPT = re.compile(r'^#\|\s*(slow\b|eval:\s*false)', re.MULTILINE)
 VARIES = re.compile(r'^#\|\s*varies\b', re.MULTILINE)
 NUMBER = re.compile(r'(?<![\w.])[+-]?\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?')
-TOLERANCE = .3
 
 
 def executed(path):
@@ -34,14 +34,15 @@ def executed(path):
 
 
 def printed(text, source):
-    "What a cell prints, as (words, numbers)."
-    numbers = [float(number.replace(',', '')) for number in NUMBER.findall(text)]
-    return NUMBER.sub('#', text).split(), [] if VARIES.search(source) else numbers
+    "What a cell prints, as (words, numbers), the numbers as texts."
+    return NUMBER.sub('#', text).split(), [] if VARIES.search(source) else NUMBER.findall(text)
 
 
 def alike(a, b):
-    "Whether two numbers are within the tolerance; near zero the last digits that are printed decide nothing."
-    return abs(a - b) <= TOLERANCE * max(abs(a), abs(b)) + 1e-6
+    "Whether two numbers are within three tenths of each other, or differ by three of their last decimals."
+    decimals = len(re.sub(r'.*\.|e.*', '', a)) if '.' in a and 'e' not in a else None
+    x, y = (float(number.replace(',', '')) for number in (a, b))
+    return abs(x - y) <= max(.3 * max(abs(x), abs(y)), 0 if decimals is None else 3.001 * 10**-decimals)
 
 
 def shown(cell): return ''.join(output.text for output in cell.outputs if output.get('name') == 'stdout')
@@ -52,6 +53,7 @@ def stale(saved, new):
     found, fresh = [], {cell.id: cell for cell in nbformat.read(new, as_version=4).cells}
     for cell in nbformat.read(saved, as_version=4).cells:
         if cell.cell_type != 'code' or KEPT.search(cell.source): continue
+        if "which('node')" in cell.source and not shutil.which('node'): continue
         (words, numbers), (new_words, new_numbers) = printed(shown(cell), cell.source), printed(shown(fresh[cell.id]), cell.source)
         if words == new_words and all(map(alike, numbers, new_numbers)): continue
         found.append(f'the cell that begins with {cell.source.splitlines()[0]!r} shows\n{shown(cell)}but prints\n{shown(fresh[cell.id])}')
