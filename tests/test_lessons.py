@@ -32,6 +32,7 @@ def test_the_required_part_is_short(name):
 
 @every_lesson
 def test_depth_is_folded_away(name):
+    assert '](#Deeper' not in text_of(LESSONS[name]), 'on the site such a section has no address'
     for cell, closed in parts(LESSONS[name]):
         deeper = bool(re.search(r'^#+ Deeper', cell.source, re.MULTILINE)) and cell.cell_type == 'markdown'
         assert deeper == bool(cell.metadata.get('jp-MarkdownHeadingCollapsed')), cell.source[:100]
