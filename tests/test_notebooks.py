@@ -14,11 +14,13 @@ NOTEBOOKS = sorted(ROOT.glob('nbs/**/*.ipynb'))
 
 @pytest.mark.parametrize('path', NOTEBOOKS, ids=['-'.join(path.parts[-2:]) for path in NOTEBOOKS])
 def test_notebook_runs_and_prints_what_it_shows(run, tmp_path, path):
-    new = Path(os.environ.get('NONVAE_OUTPUTS', tmp_path))/'-'.join(path.parts[-2:])
+    name = '-'.join(path.parts[-2:])
+    new = Path(os.environ.get('NONVAE_OUTPUTS', tmp_path))/name
     if not new.exists():
         code, out, err = run(Path(sys.executable).with_name('nbdev_test'), '--path', path, '--n_workers', 1, '--do_print', timeout=600, cwd=ROOT,
                              PYTHONPATH=ROOT/'tests'/'recorder', NONVAE_OUTPUTS=tmp_path)
         assert code == 0, out[-3000:] + err[-3000:]
+        new = tmp_path/name
     assert stale(path, new) == []
 
 
