@@ -34,8 +34,9 @@ def executed(path):
 
 
 def printed(text, source):
-    "What a cell prints, as (words, numbers), the numbers as texts."
-    return NUMBER.sub('#', text).split(), [] if VARIES.search(source) else NUMBER.findall(text)
+    "What a cell prints, as (words, numbers), the numbers as texts. The best of a table may have its star elsewhere when the numbers vary."
+    varies = VARIES.search(source)
+    return NUMBER.sub('#', text.replace('*', '') if varies else text).split(), [] if varies else NUMBER.findall(text)
 
 
 def alike(a, b):
