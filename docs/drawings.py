@@ -9,7 +9,6 @@ import argparse
 import base64
 import io
 import re
-import sys
 from html import escape
 from pathlib import Path
 
@@ -71,7 +70,7 @@ class Drawing:
         points = [(x - width/2, y - left), (x + width/2, y - right), (x + width/2, y + right), (x - width/2, y + left)]
         self.parts.append(f'<polygon points="{" ".join(f"{a},{b}" for a, b in points)}" class="shape {player}"/>')
         self.text(x, y, name, 'big')
-        if under: self.text(x, y + height/2 + 14, under, f'small')
+        if under: self.text(x, y + height/2 + 14, under, 'small')
 
     def box(self, x, y, words, player='line', width=110, height=34):
         self.parts.append(f'<rect x="{x - width/2}" y="{y - height/2}" width="{width}" height="{height}" rx="8" class="shape {player}"/>')
@@ -274,14 +273,9 @@ def transfer():
     d.arrow((116, 66), (186, 52))
     d.arrow((116, 104), (186, 196))
     d.arrow((116, 262), (186, 230))
-    d.code(380, 52, None, 4)
-    d.text(392, 52, 'glasses', 'small left')
-    d.code(380, 164, None, 6)
-    d.text(392, 164, 'face of A', 'small left')
-    d.code(380, 262, None, 6)
-    d.text(392, 262, 'face of B', 'small left')
-    d.code(380, 350, None, 4, empty=True)
-    d.text(392, 350, 'zeros: nothing', 'small left')
+    for y, words, cells in ((52, 'glasses', 4), (164, 'face of A', 6), (262, 'face of B', 6), (350, 'zeros: nothing', 4)):
+        d.code(380, y, cells=cells, empty=words.startswith('zeros'))
+        d.text(392, y, words, 'small left')
     d.arrow((278, 52), (368, 52))
     d.arrow((278, 204), (368, 168))
     d.arrow((278, 224), (368, 258))
@@ -302,10 +296,9 @@ def transfer():
     d.text(212, 318, 'tell nothing', 'word blue right')
     d.parts.append('<path d="M24,414 H736" class="frame"/>')
     d.text(36, 484, 'Afterwards, the point of it all:', 'left')
-    d.code(380, 462, None, 6)
-    d.text(392, 462, 'face of B', 'small left')
-    d.code(380, 526, None, 4)
-    d.text(392, 526, 'glasses of A', 'small left')
+    for y, words, cells in ((462, 'face of B', 6), (526, 'glasses of A', 4)):
+        d.code(380, y, cells=cells)
+        d.text(392, y, words, 'small left')
     d.network(560, 490, '{D}', None, narrows=False, height=76)
     d.arrow((458, 464), (518, 480))
     d.arrow((474, 522), (518, 502))
@@ -380,7 +373,8 @@ DRAWINGS = {drawing.__name__: drawing for drawing in (network, autoencoder, acai
 
 if __name__ == '__main__':
     parser = argparse.ArgumentParser(description=__doc__.split('\n\n')[0])
-    parser.add_argument('names', nargs='*', metavar='NAME', choices=[*DRAWINGS, []])
+    parser.add_argument('names', nargs='*', metavar='NAME', help=', '.join(DRAWINGS))
     parser.add_argument('--to', type=Path, default=ASSETS)
     arguments = parser.parse_args()
+    if unknown := set(arguments.names) - set(DRAWINGS): parser.error(f'There is no drawing called {unknown.pop()}: use {", ".join(DRAWINGS)}.')
     for name in arguments.names or DRAWINGS: (arguments.to/f'drawing-{name}.svg').write_text(DRAWINGS[name]().svg(), encoding='utf-8')
